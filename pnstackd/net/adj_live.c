@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: ISC */
+/* Signs of life, round-trip time, loss and cost of an adjacency; its timers.
+ *
+ * Theory of operation
+ *
+ * Hellos are records in control frames:
+ *
+ *   flags 1 (bit 0: please answer) | sequence number 2 | time 4 | the time of
+ *   your last hello 4 | since then 4 | yours heard of the last 1 | so many 1
+ *
+ * Times are microseconds modulo 2^32 of the sender's clock.  Time, echo and
+ * delay give a round-trip sample that does not depend on when the neighbour
+ * answers (RFC 9616).  The last two tell how many of our hellos arrive.
+ *
+ * One goes every HELLO_NS; it rides on another control frame if one goes out
+ * when the last hello is older than HELLO_SPARE_NS.  Every authentic frame is
+ * a sign of life.  After QUIET_BUSY_NS of silence, if we sent something since
+ * (QUIET_IDLE_NS otherwise), the neighbour is asked by hellos that want an
+ * answer, every PROBE_NS.  It is dead after DEAD_NS, and, if we sent something,
+ * already when PROBES_MIN questions in a row were not answered; more questions
+ * are granted where hellos are known to get lost.  If our own timer rang late
+ * (the process was stopped, the machine slept) the time of that is not counted.
+ *
+ * Cost: configured, or NET_COST_UNIT for Ethernet and for a tunnel of up to
+ * 1 ms, growing to 8 units at 100 ms; times the expected transmissions (ETX),
+ * from the loss of hellos both ways.  It changes only if it would be more than
+ * 12 % different for COST_HOLD_NS.
+ *
+ * All timers of an adjacency are one entry of the heap, armed by live_rearm()
+ * for the earliest of them; adj_expire() looks what is due:
+ *   every state     halves of frames (SPLIT_NS), session NEXT not confirmed
+ *   DIAL            next try              PENDING  give up
+ *   UP              hello, silence, delayed ACK, retransmission, new keys, old
+ *                   keys wiped            ENDED    collected
+ * Packets do not touch the heap: they note the time, and the timer, when it
+ * rings, finds that it need not have.
+ */
+#include "pnstackd/net/adj_int.h"
+
+#define HELLO_ASK      1u
+#define LATE_NS        PN_MS(200)  /* our own timer rang so late: we were away */
+#define HEARD_MIN      8           /* hellos before loss is believed */
+#define COST_MAX       (64 * NET_COST_UNIT)
+#define TUNNEL_MIN_NS  PN_MS(1)
+#define TUNNEL_MAX_NS  PN_MS(100)
+
+static uint32_t clock_us(struct pn_time t)
+{
+	return (uint32_t)(t.ns / 1000);
+}
+
+/* Cost --------------------------------------------------------------------------- */
+
+static unsigned heard(const struct adj *a)
+{
+	unsigned n = 0;
+
+	for (unsigned b = 0; b < a->heard_of; b++)
+		n += a->heard_map >> b & 1;
+	return n;
+}
+
+/* Lost hellos of the last 16, both ways; one lost each way is forgiven */
+static unsigned lost_sum(const struct adj *a)
+{
+	unsigned rx = a->heard_of >= HEARD_MIN ? a->heard_of - heard(a) : 0;
+	unsigned tx = a->peer_of >= HEARD_MIN ? a->peer_of - a->peer_heard : 0;
+
+	return (rx > 1 ? rx : 0) + (tx > 1 ? tx : 0);
+}
+
+static uint16_t cost_now(const struct net *net, uint32_t i)
+{
+	const struct adj *a = adj_of(net, i);
+	const struct link *l = link_of(net, pub_of(net, i)->link);
+	uint64_t cost = NET_COST_UNIT, rtt = a->srtt_ns;
+	unsigned got;
+
+	if (l->cfg.cost)
+		return l->cfg.cost;
+	if (pub_of(net, i)->kind == ADJ_TUNNEL && rtt > TUNNEL_MIN_NS) {
+		rtt = pn_min(rtt, TUNNEL_MAX_NS) - TUNNEL_MIN_NS;
+		cost += 7 * NET_COST_UNIT * rtt / (TUNNEL_MAX_NS - TUNNEL_MIN_NS);
+	}
+	got = a->heard_of >= HEARD_MIN ? heard(a) : 0;
+	if (got && a->heard_of - got > 1)
+		cost = cost * a->heard_of / got;
+	if (a->peer_of >= HEARD_MIN && a->peer_heard && a->peer_of - a->peer_heard > 1)
+		cost = cost * a->peer_of / a->peer_heard;
+	return (uint16_t)pn_min(cost, COST_MAX);
+}
+
+static void cost_check(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+	struct adj_pub *p = pub_of(net, i);
+	uint16_t cost = cost_now(net, i);
+	unsigned diff = cost > p->cost ? cost - p->cost : p->cost - cost;
+
+	if (diff * 100 <= 12u * p->cost) {
+		a->cost_since = PN_TIME_NEVER;
+		return;
+	}
+	if (pn_time_is_never(a->cost_since))
+		a->cost_since = now;
+	if (pn_time_since(now, a->cost_since) < COST_HOLD_NS)
+		return;
+	a->cost_since = PN_TIME_NEVER;
+	p->cost = cost;
+	ctl_on_cost(net, i, now);
+}
+
+void live_rtt(struct adj *a, uint64_t sample_ns)
+{
+	uint64_t diff = sample_ns > a->srtt_ns ? sample_ns - a->srtt_ns : a->srtt_ns - sample_ns;
+
+	if (sample_ns == 0)
+		sample_ns = 1;
+	if (!a->srtt_ns) {
+		a->srtt_ns = sample_ns;
+		a->rttvar_ns = sample_ns / 2;
+		return;
+	}
+	a->rttvar_ns = (3 * a->rttvar_ns + diff) / 4;
+	a->srtt_ns = (7 * a->srtt_ns + sample_ns) / 8;
+}
+
+/* Events --------------------------------------------------------------------------- */
+
+void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+
+	a->up_at = a->rx_at = a->tx_at = a->hello_at = now;
+	a->probe_at = PN_TIME_NEVER;
+	a->probes = 0;
+	a->hello_seq = 0;
+	a->echo_valid = false;
+	a->heard_of = a->peer_of = a->peer_heard = 0;
+	a->heard_map = 0;
+	a->srtt_ns = a->rttvar_ns = 0;
+	if (rtt_ns < PN_S(2))
+		live_rtt(a, rtt_ns);
+	a->cost_since = PN_TIME_NEVER;
+	pub_of(net, i)->cost = cost_now(net, i);
+	a->ctl_progress = now;
+	a->ack_at = a->rto_at = a->retry_at = PN_TIME_NEVER;
+	a->rto_ns = RTO_START_NS;
+	a->hello_now = true;	/* also confirms the keys to the responder */
+	ctlq_mark(net, i);
+	live_rearm(net, i, now);
+}
+
+void live_on_rx(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+
+	a->rx_at = now;
+	a->probes = 0;
+	(void)net;
+}
+
+void live_on_tx(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+	struct pn_time ask = pn_time_add(now, QUIET_BUSY_NS);
+
+	a->tx_at = now;
+	if (pn_time_before(ask, a->timer.e.at) || !pn_heap_has(&a->timer.e))
+		timer_set(net, &a->timer, ask);
+}
+
+void live_hello_build(struct net *net, uint32_t i, struct pn_wr *w, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+	uint64_t since_us = pn_time_since(now, a->echo_at) / 1000;
+	bool echo = a->echo_valid && since_us < UINT32_MAX;
+
+	pn_wr_u8(w, a->hello_ask ? HELLO_ASK : 0);
+	pn_wr_u16(w, a->hello_seq++);
+	pn_wr_u32(w, clock_us(now));
+	pn_wr_u32(w, echo ? a->echo_ts : 0);
+	pn_wr_u32(w, echo ? since_us : UINT32_MAX);	/* the maximum: no echo */
+	pn_wr_u8(w, heard(a));
+	pn_wr_u8(w, a->heard_of);
+	a->hello_at = pn_time_add(now, HELLO_NS - net_random_u64(net) % (HELLO_NS / 10));
+}
+
+/* Keep book of the neighbour's sequence numbers. */
+static void note_seq(struct adj *a, uint16_t seq)
+{
+	int16_t ahead = (int16_t)(seq - a->heard_seq);
+
+	if (!a->heard_of || ahead > 16 || ahead < -16) {
+		a->heard_map = 1;
+		a->heard_of = 1;
+		a->heard_seq = seq;
+	} else if (ahead > 0) {
+		a->heard_map = ahead < 16 ? (uint16_t)(a->heard_map << ahead | 1) : 1;
+		a->heard_of = (uint8_t)pn_min(16, (size_t)(a->heard_of + ahead));
+		a->heard_seq = seq;
+	} else if (ahead > -16) {
+		a->heard_map |= (uint16_t)(1u << -ahead);
+	}
+}
+
+bool live_on_hello(struct net *net, uint32_t i, struct pn_rd *r, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+	unsigned flags = pn_rd_u8(r);
+	uint16_t seq = pn_rd_u16(r);
+	uint32_t ts = pn_rd_u32(r), echo = pn_rd_u32(r), delay = pn_rd_u32(r);
+	unsigned got = pn_rd_u8(r), of = pn_rd_u8(r);
+
+	/* what a later version appends is skipped */
+	if (r->bad || got > of || of > 16)
+		return false;
+	note_seq(a, seq);
+	a->echo_ts = ts;
+	a->echo_at = now;
+	a->echo_valid = true;
+	a->peer_heard = (uint8_t)got;
+	a->peer_of = (uint8_t)of;
+	if (delay != UINT32_MAX) {
+		uint32_t rtt_us = clock_us(now) - echo - delay;
+
+		if (rtt_us < 10 * 1000 * 1000)		/* else a clock is mad */
+			live_rtt(a, (uint64_t)rtt_us * 1000);
+	}
+	/* its answer, unless a hello of ours is hardly older than the question */
+	if ((flags & HELLO_ASK) &&
+	    pn_time_until(now, a->hello_at) < HELLO_NS - PROBE_NS / 2) {
+		a->hello_now = true;
+		ctlq_mark(net, i);
+	}
+	cost_check(net, i, now);
+	return true;
+}
+
+/* Timers ------------------------------------------------------------------------------ */
+
+static bool awaiting(const struct adj *a)
+{
+	return a->tx_at.ns > a->rx_at.ns;
+}
+
+static struct pn_time quiet_from(const struct adj *a)
+{
+	return pn_time_add(a->rx_at, awaiting(a) ? QUIET_BUSY_NS : QUIET_IDLE_NS);
+}
+
+static uint64_t probe_ns(const struct adj *a)
+{
+	return pn_max(PROBE_NS, a->srtt_ns + 4 * a->rttvar_ns);
+}
+
+static struct pn_time rekey_at(const struct adj *a)
+{
+	const struct session *s = &a->sess[CUR];
+
+	if (!pn_time_is_never(a->hs_next))
+		return a->hs_next;
+	if (s->tx_counter >= REKEY_COUNT)
+		return PN_TIME_ZERO;
+	return pn_time_add(s->born, REKEY_NS + (s->initiator ? 0 : PN_S(15)));
+}
+
+static struct pn_time up_deadline(const struct adj *a)
+{
+	struct pn_time t = a->hello_at, probe = quiet_from(a);
+
+	if (a->probes && !pn_time_is_never(a->probe_at))
+		probe = pn_time_add(a->probe_at, probe_ns(a));
+	t = pn_time_min(t, probe);
+	t = pn_time_min(t, pn_time_add(a->rx_at, DEAD_NS));
+	t = pn_time_min(t, a->ack_at);
+	t = pn_time_min(t, a->rto_at);
+	t = pn_time_min(t, a->retry_at);
+	t = pn_time_min(t, rekey_at(a));
+	if (a->sess[PREV].local)
+		t = pn_time_min(t, a->prev_until);
+	return t;
+}
+
+void live_rearm(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+	struct pn_time t = PN_TIME_NEVER;
+
+	(void)now;
+	switch (a->state) {
+	case ADJ_FREE:
+		break;
+	case ADJ_ENDED:
+		return;			/* armed by adj_end() */
+	case ADJ_DIAL:
+		t = a->hs_next;
+		break;
+	case ADJ_PENDING:
+		t = a->collect_at;
+		break;
+	case ADJ_UP:
+		if (pub_of(net, i)->kind == ADJ_INTERNAL)
+			return;
+		t = up_deadline(a);
+		break;
+	}
+	t = pn_time_min(t, split_deadline(a));
+	if (a->sess[NEXT].local)
+		t = pn_time_min(t, a->next_until);
+	timer_set(net, &a->timer, t);
+}
+
+/* Silence.  Return: false if the adjacency went down */
+static bool check_quiet(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+	uint64_t quiet = pn_time_since(now, a->rx_at);
+	bool probe_due = !a->probes || pn_time_since(now, a->probe_at) >= probe_ns(a);
+
+	if (quiet >= DEAD_NS || (awaiting(a) && probe_due &&
+				 a->probes >= PROBES_MIN + lost_sum(a))) {
+		adj_go_down(net, i, NET_ERR_TIMEOUT, now);
+		return false;
+	}
+	if (!pn_time_before(now, quiet_from(a)) && probe_due) {
+		if (a->probes < UINT8_MAX)
+			a->probes++;
+		a->probe_at = now;
+		a->hello_now = a->hello_ask = true;
+	}
+	return true;
+}
+
+static void check_keys(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+
+	if (a->sess[PREV].local && !pn_time_before(now, a->prev_until))
+		session_wipe(&a->sess[PREV]);
+	if (pn_time_before(now, rekey_at(a)))
+		return;
+	if (pn_time_is_never(a->hs_next))
+		a->hs_tries = 0;
+	hs_initiate(net, i, now);
+}
+
+static void expire_up(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+	const struct session *cur = &a->sess[CUR];
+
+	if (!check_quiet(net, i, now))
+		return;
+	if (pn_time_since(now, cur->born) >= KEYS_MAX_NS || cur->tx_counter >= KEYS_MAX_COUNT ||
+	    (a->ctl_q.count && a->ctl_tries > 4 &&
+	     pn_time_since(now, a->ctl_progress) >= CTL_GIVE_UP_NS)) {
+		adj_go_down(net, i, NET_ERR_TIMEOUT, now);
+		return;
+	}
+	check_keys(net, i, now);
+	if (pn_time_due(a->hello_at, now))
+		a->hello_now = true;
+	if (pn_time_due(a->ack_at, now))
+		a->ack_now = true;
+	if (pn_time_due(a->rto_at, now))
+		ctlq_on_rto(net, i);
+	if (pn_time_due(a->retry_at, now)) {
+		a->retry_at = PN_TIME_NEVER;
+		if (a->ctl_blocked) {
+			a->ctl_blocked = false;
+			ctl_on_writable(net, i, now);
+		}
+	}
+	if (a->state != ADJ_UP)
+		return;
+	cost_check(net, i, now);
+	ctlq_flush_one(net, i, now);
+	/* without a buffer no hello went out: do not ring again at once */
+	if (pn_time_due(a->hello_at, now))
+		a->hello_at = pn_time_add(now, PN_MS(50));
+	if (pn_time_due(a->ack_at, now))
+		a->ack_at = pn_time_add(now, ACK_DELAY_NS);
+	live_rearm(net, i, now);
+}
+
+void adj_expire(struct net *net, uint32_t index, struct pn_time now)
+{
+	struct adj *a = adj_of(net, index);
+	uint64_t late = pn_time_since(now, a->timer.e.at);
+
+	if (a->state == ADJ_ENDED) {
+		adj_collect(net, index);
+		return;
+	}
+	if (pub_of(net, index)->kind == ADJ_INTERNAL) {
+		if (a->ctl_blocked && pub_of(net, index)->up) {
+			a->ctl_blocked = false;
+			ctl_on_writable(net, index, now);
+		}
+		return;
+	}
+	split_drop(net, a, false, now);
+	if (a->sess[NEXT].local && !pn_time_before(now, a->next_until))
+		session_wipe(&a->sess[NEXT]);
+	switch (a->state) {
+	case ADJ_UP:
+		if (late > LATE_NS) {
+			a->rx_at = pn_time_min(now, pn_time_add(a->rx_at, late));
+			a->ctl_progress = pn_time_min(now, pn_time_add(a->ctl_progress, late));
+			a->probes = 0;
+		}
+		expire_up(net, index, now);
+		break;
+	case ADJ_DIAL:
+		if (pn_time_due(a->hs_next, now))
+			link_dial(net, index, now);
+		else
+			live_rearm(net, index, now);
+		break;
+	case ADJ_PENDING:
+		if (pn_time_due(a->collect_at, now))
+			adj_end(net, index, now);
+		else
+			live_rearm(net, index, now);
+		break;
+	case ADJ_FREE:
+	case ADJ_ENDED:
+		break;
+	}
+}

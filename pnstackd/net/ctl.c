@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: ISC */
+/* ctl.c - the control plane: facets and neighbours come and go; dispatch
+ *
+ * A node is one facet, or several: each carries at most NET_FACET_ADJ_MAX
+ * point-to-point neighbours (an Ethernet counts as one, whoever is on it), so
+ * that a hub does not force a tree as deep as it has neighbours.  The facets of a
+ * node are joined by internal adjacencies at distances 1, 2, 4, ... of their
+ * numbers: connected, short, and O(log n) each.  To tree.c and route.c a facet is
+ * a node like any other.
+ *
+ * A facet does its work in ticks: whatever arrives only changes its tables and
+ * pokes it; the tick then rebuilds the chain, runs all duties and tells the
+ * neighbours.  A tick is idempotent, and each duty says when it next wants one,
+ * so a facet at rest sleeps until its next beat.
+ */
+#include "pnstackd/net/ctl_int.h"
+
+#include <string.h>
+
+#define RECS_PER_NB 40
+#define RECS_PER_FACET 80
+#define VIAS_PER_NB 56
+#define INTERNAL_COST 1          /* of NET_COST_UNIT: a metric must grow with each step */
+
+static uint16_t facet_limit(const struct net_config *cfg)
+{
+	uint32_t n = cfg->adj_max / NET_FACET_ADJ_MAX + 1;
+
+	return n > 512 ? 512 : (uint16_t)n;
+}
+
+static uint32_t at_most(uint32_t v, uint32_t max)
+{
+	return v < max ? v : max;
+}
+
+void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
+{
+	struct ctl *c = arena_take(a, 1, sizeof(*c)), sizing = {0};
+	uint16_t facets = facet_limit(cfg), i;
+	uint32_t nbs = cfg->adj_max;
+	struct dest *dests;
+
+	if (!c)
+		c = &sizing;
+	else
+		net->ctl = c;
+	c->facet_max = facets;
+	c->nb_max = nbs;
+	c->facets = arena_take(a, facets, sizeof(*c->facets));
+	c->nbs = arena_take(a, nbs, sizeof(*c->nbs));
+	dests = arena_take(a, (size_t)facets * 2 * CHAIN_MAX, sizeof(*dests));
+	rec_pool_carve(&c->recs, a, at_most(facets * RECS_PER_FACET + nbs * RECS_PER_NB, 60000));
+	c->via_max = (uint16_t)at_most(nbs * VIAS_PER_NB, 60000);
+	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
+	c->link_facet = arena_take(a, NET_LINK_MAX, sizeof(*c->link_facet));
+	for (i = 0; a->at && i < facets; i++)
+		c->facets[i].dests = dests + (size_t)i * 2 * CHAIN_MAX;
+}
+
+/* Facets ------------------------------------------------------------------- */
+
+uint16_t facet_max(const struct net *net)
+{
+	return net->ctl->facet_max;
+}
+
+bool facet_live(const struct net *net, uint16_t facet)
+{
+	return facet < net->ctl->facet_max && net->ctl->facets[facet].live;
+}
+
+uint64_t facet_addr(const struct net *net, uint16_t facet)
+{
+	return facet_at(net, facet)->addr;
+}
+
+uint64_t facet_root(const struct net *net, uint16_t facet)
+{
+	return facet_at(net, facet)->root;
+}
+
+uint8_t facet_height(const struct net *net, uint16_t facet)
+{
+	const struct facet *f = facet_at(net, facet);
+
+	return facet_rec(net, f, f->chain.n - 1u)->base;
+}
+
+int facet_of_addr(const struct net *net, uint64_t addr, struct pn_time now)
+{
+	unsigned i, o;
+
+	for (i = 0; i < net->ctl->facet_count; i++)
+		if (net->ctl->facets[i].addr == addr)
+			return (int)i;
+	for (i = 0; i < net->ctl->facet_count; i++)
+		for (o = 0; o < FACET_OLD_ADDRS; o++)
+			if (net->ctl->facets[i].old[o].addr == addr &&
+			    pn_time_before(now, net->ctl->facets[i].old[o].until))
+				return (int)i;
+	return -1;
+}
+
+void facet_poke(struct net *net, struct facet *f, struct pn_time at)
+{
+	struct pn_time soonest = pn_time_add(f->last_tick, TICK_MIN_NS);
+
+	if (pn_time_is_never(at))
+		return;
+	timer_earlier(net, &f->timer, pn_time_before(at, soonest) ? soonest : at);
+}
+
+static void nb_start(struct net *net, uint32_t adj, uint16_t facet)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+
+	PN_ASSERT(adj < net->ctl->nb_max);
+	PN_ASSERT(!nb->used);
+	memset(nb, 0, sizeof(*nb));
+	nb->used = true;
+	if (net->ctl->nb_high <= adj)
+		net->ctl->nb_high = adj + 1;
+	nb->facet = facet;
+	nb->tx_dirty = true;
+	adj_at(net, adj)->facet = facet;
+}
+
+static void facet_join(struct net *net, uint32_t adj, uint16_t a, uint16_t b, struct pn_time now)
+{
+	uint32_t other = adj_at(net, adj)->internal_peer;
+
+	nb_start(net, adj, a);
+	nb_start(net, other, b);
+	facet_poke(net, facet_at(net, b), now);
+}
+
+/* Return: number of a facet of one leaf, joined to the others; -1: no room */
+static int facet_new(struct net *net, struct pn_time now)
+{
+	struct ctl *c = net->ctl;
+	uint16_t n = c->facet_count, step;
+	struct facet *f;
+	int adj = -1;
+
+	if (n == c->facet_max)
+		return -1;
+	if (n > 0) {                     /* the first step is what connects it */
+		adj = adj_internal_add(net, n, (uint16_t)(n - 1));
+		if (adj < 0)
+			return -1;
+	}
+	f = &c->facets[n];
+	f->live = true;
+	f->index = n;
+	f->decide_at = PN_TIME_NEVER;
+	timer_init(&f->timer, TIMER_FACET, n);
+	c->facet_count++;
+	route_init(net, f);
+	tree_facet_init(net, f);
+	facet_poke(net, f, now);
+	for (step = 1; step <= n && adj >= 0; step = (uint16_t)(step * 2)) {
+		if (step > 1)
+			adj = adj_internal_add(net, n, (uint16_t)(n - step));
+		if (adj >= 0)
+			facet_join(net, (uint32_t)adj, n, (uint16_t)(n - step), now);
+	}
+	return n;
+}
+
+void ctl_init(struct net *net, const struct net_config *cfg, struct pn_time now)
+{
+	struct ctl *c = net->ctl;
+	uint16_t i;
+
+	(void)cfg;
+	rec_pool_init(&c->recs);
+	for (i = 0; i < c->via_max; i++)
+		c->vias[i].next = i + 1 < c->via_max ? (uint16_t)(i + 2) : 0;
+	c->via_free = 1;
+	for (i = 0; i < NET_LINK_MAX; i++)
+		c->link_facet[i] = -1;
+	if (facet_new(net, now) != 0)
+		PN_ASSERT(false);
+}
+
+/* The facet for a new neighbour: its Ethernet's, or the first with room. */
+static uint16_t facet_choose(struct net *net, const struct adj_pub *adj, struct pn_time now)
+{
+	struct ctl *c = net->ctl;
+	bool shared = adj->kind == ADJ_ETHERNET && adj->link >= 0 && adj->link < NET_LINK_MAX;
+	int f;
+
+	if (shared && c->link_facet[adj->link] >= 0)
+		return (uint16_t)c->link_facet[adj->link];
+	for (f = 0; f < c->facet_count; f++)
+		if (c->facets[f].load < NET_FACET_ADJ_MAX)
+			break;
+	if (f == c->facet_count)
+		f = facet_new(net, now);
+	if (f < 0)
+		f = 0;                   /* no more facets: the tree gets higher */
+	c->facets[f].load++;
+	if (shared)
+		c->link_facet[adj->link] = (int16_t)f;
+	return (uint16_t)f;
+}
+
+/* Neighbours ----------------------------------------------------------------- */
+
+uint32_t nb_next(const struct net *net, const struct facet *f, uint32_t after)
+{
+	uint32_t i = after == NB_END ? 0 : after + 1;
+
+	for (; i < net->ctl->nb_high; i++)
+		if (net->ctl->nbs[i].used && net->ctl->nbs[i].facet == f->index)
+			return i;
+	return NB_END;
+}
+
+void nb_all_dirty(struct net *net, struct facet *f)
+{
+	for_each_nb(net, f, a) {
+		net->ctl->nbs[a].tx_dirty = true;
+		net->ctl->nbs[a].sent_commit = false;
+	}
+}
+
+struct facet *nb_facet(const struct net *net, uint32_t adj)
+{
+	if (adj >= net->ctl->nb_max || !net->ctl->nbs[adj].used)
+		return NULL;
+	return facet_at(net, net->ctl->nbs[adj].facet);
+}
+
+uint16_t nb_cost(const struct net *net, uint32_t adj)
+{
+	const struct adj_pub *p = adj_peek(net, adj);
+
+	if (!p)
+		return NET_METRIC_INF - 1;
+	return p->kind == ADJ_INTERNAL ? INTERNAL_COST : p->cost;
+}
+
+bool neighbour_addr(const struct net *net, uint32_t adj, uint64_t *addr)
+{
+	const struct nb *nb;
+
+	if (adj >= net->ctl->nb_max)
+		return false;
+	nb = &net->ctl->nbs[adj];
+	if (!nb->used || !nb->ready || !nb->in_network)
+		return false;
+	*addr = nb->addr;
+	return true;
+}
+
+void ctl_on_adj_up(struct net *net, uint32_t adj, struct pn_time now)
+{
+	uint16_t f = facet_choose(net, adj_at(net, adj), now);
+
+	nb_start(net, adj, f);
+	facet_poke(net, facet_at(net, f), now);
+}
+
+/* The facet of an Ethernet stays reserved for it while anybody is on it. */
+static void load_release(struct net *net, uint32_t adj, struct facet *f)
+{
+	const struct adj_pub *p = adj_peek(net, adj);
+
+	if (p && p->kind == ADJ_ETHERNET && p->link >= 0 && p->link < NET_LINK_MAX) {
+		for_each_nb(net, f, a) {
+			const struct adj_pub *q = adj_peek(net, a);
+
+			if (a != adj && q && q->kind == ADJ_ETHERNET && q->link == p->link)
+				return;
+		}
+		net->ctl->link_facet[p->link] = -1;
+	}
+	PN_ASSERT(f->load > 0);
+	f->load--;
+}
+
+void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+	struct facet *f = nb_facet(net, adj);
+
+	(void)why;
+	if (!f)
+		return;
+	load_release(net, adj, f);
+	gossip_forget(net, nb);
+	nb->used = false;
+	route_neighbour_gone(net, f, adj, now);
+	facet_poke(net, f, now);
+}
+
+void ctl_on_cost(struct net *net, uint32_t adj, struct pn_time now)
+{
+	struct facet *f = nb_facet(net, adj);
+
+	if (f)
+		route_on_cost(net, f, adj, now);
+}
+
+/* Messages ---------------------------------------------------------------------- */
+
+void ctl_on_msg(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now)
+{
+	struct pn_rd r;
+
+	if (!nb_facet(net, adj))
+		return;
+	pn_rd_init(&r, msg, len);
+	if (pn_rd_u8(&r) == CTL_UPDATE)
+		gossip_on_update(net, adj, &r, now);
+	else
+		count(net, ctl_malformed);
+}
+
+void ctl_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now)
+{
+	struct facet *f = nb_facet(net, adj);
+	struct pn_rd r;
+
+	if (!f)
+		return;
+	pn_rd_init(&r, msg, len);
+	switch (pn_rd_u8(&r)) {
+	case CTL_SEQNO_REQUEST:
+		route_on_request(net, f, adj, &r, now);
+		break;
+	case CTL_JOIN:
+		join_on_soft(net, adj, msg, len, now);
+		break;
+	default:
+		count(net, ctl_malformed);
+	}
+}
+
+void ctl_on_writable(struct net *net, uint32_t adj, struct pn_time now)
+{
+	if (nb_facet(net, adj))
+		gossip_send(net, adj, now);
+}
+
+/* The tick ------------------------------------------------------------------------- */
+
+void ctl_expire(struct net *net, uint32_t facet, struct pn_time now)
+{
+	struct facet *f = facet_at(net, (uint16_t)facet);
+
+	f->last_tick = now;
+	tree_rebuild(net, f, now);
+	route_duties(net, f, now);
+	tree_duties(net, f, now);
+	join_border(net, f, now);
+	join_expire(net, f, now);
+	for_each_nb(net, f, a)
+		if (net->ctl->nbs[a].tx_dirty)
+			gossip_send(net, a, now);
+}

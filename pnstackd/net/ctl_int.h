@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: ISC */
+/* ctl_int.h - the control plane of a node: facets, their chains, their routes
+ *
+ *   ctl.c     facets and neighbours come and go; dispatch; deadlines
+ *   gossip.c  what neighbours tell each other: chains, records, routes
+ *   tree.c    the area tree: absorbing records, a leader's duties, detaching
+ *   join.c    how two networks merge: candidates, requests, grants
+ *   route.c   distance vector to siblings and leaders, feasible next hops
+ *   view.c    looking in
+ */
+#ifndef PN_CTL_INT_H
+#define PN_CTL_INT_H
+
+#include "pnstackd/net/record.h"
+
+#define CHAIN_MAX 64             /* a leaf and at most 63 areas above it */
+#define FACET_OLD_ADDRS 4        /* addresses of before that we still answer for */
+#define CAND_MAX 32              /* merge candidates a root leader collects */
+#define FD_MAX 4                 /* feasibility distances kept per destination */
+
+/* Times.  See the theory of operation in tree.c. */
+#define TICK_MIN_NS PN_MS(10)        /* between two runs of one facet */
+#define GRACE_NS PN_MS(2500)         /* not listed by a living parent: detach after */
+#define LOST_NS PN_MS(2000)          /* no route to a leader for so long: it is gone */
+#define LIST_NS PN_MS(4000)          /* a silent sibling keeps its slot */
+#define LEASE_NS PN_MS(3000)         /* a granted slot waits for its new owner */
+#define OLD_ADDR_NS PN_S(10)
+#define CAND_EVERY_NS PN_MS(150)     /* a border repeats what it found */
+#define COLLECT_NS PN_MS(50)         /* a leader collects candidates, */
+#define COLLECT_LEVEL_NS PN_MS(60)   /* longer by so much for each level of height */
+#define PEND_NS PN_MS(700)           /* waits for a grant */
+#define BEAT_NS PN_S(4)              /* leader's sequence number, times 2^(level/2) */
+
+struct chain {
+	uint8_t n;
+	rec_ref at[CHAIN_MAX];   /* counted; [0] is the leaf, [n-1] the top known */
+};
+
+/* What we know of the facet at the other end of one adjacency, and what we told
+ * it.  Indexed by adjacency. */
+struct nb {
+	bool used;
+	bool ready;              /* a whole chain was received */
+	bool complete;           /* it ends at a root */
+	bool in_network;         /* its root is ours */
+	uint16_t facet;          /* ours */
+	uint16_t peer_facet;
+	uint64_t node_id;        /* of its leaf */
+	uint64_t addr;
+	uint8_t common;          /* lowest index of its chain that is in ours too, or n */
+	uint8_t common_own;      /* the index in our chain of that area */
+	struct chain stage;      /* being received */
+	struct chain chain;      /* last committed */
+	struct chain sent;       /* what we told it */
+	bool sent_commit;        /* and told it that this is all */
+	bool tx_dirty;           /* something to tell */
+	struct pn_time next_cand, next_joined;
+	struct pn_time slots_at; /* token bucket of slots it may take */
+	uint8_t slots;
+};
+
+enum dest_kind { DEST_LEADER, DEST_SIBLING };
+
+/* The area behind a sibling route. */
+struct sib {
+	uint64_t id, leader;
+	uint32_t epoch;
+	uint8_t base, count;
+};
+
+/* What one neighbour advertised for one destination, and what we told it. */
+struct via {
+	uint16_t next;           /* in the list of the destination; 0 end */
+	uint16_t pad;
+	uint32_t adj;
+	uint64_t router;         /* source: leader or border node; 0: nothing heard */
+	uint16_t seqno, metric;  /* as heard, link cost not added */
+	bool direct;             /* the neighbour itself is in the sibling */
+	bool tx_sent;            /* told it a finite metric */
+	bool tx_want;            /* ask it to tell its route again */
+	uint64_t tx_router;
+	uint16_t tx_seqno, tx_metric;
+	struct sib sib;          /* as heard, or of the neighbour itself */
+	uint64_t tx_sib_id;
+	uint32_t tx_sib_epoch;
+	uint8_t tx_sib_count;
+};
+
+struct fd {                      /* feasibility distance, RFC 8966 2.4 */
+	uint64_t router;
+	uint16_t seqno, metric;
+	struct pn_time used;
+};
+
+struct dest {
+	uint64_t area;           /* our own area that it belongs to; 0: free entry */
+	enum dest_kind kind;
+	uint16_t vias;           /* list head, index + 1 */
+	uint16_t selected;       /* via index + 1; 0 none */
+	bool own;                /* we are the source: leader, or border with a direct via */
+	uint16_t seqno;          /* ours, as a source */
+	uint16_t metric;         /* of the selected route, cost added; INF none */
+	struct fd fd[FD_MAX];
+	struct pn_time lost_at;  /* since when there is no route; NEVER: there is one */
+	struct pn_time next_request;
+	struct pn_time next_beat;/* own: raise the sequence number; else: overdue */
+	uint8_t requests;
+};
+
+struct cand {                    /* one border where two networks could merge */
+	uint64_t border_addr;    /* of our border node, inside our network */
+	uint32_t border_adj;     /* its adjacency towards the other network */
+	uint64_t dest_root;
+	uint8_t level;           /* slot */
+	uint8_t height;          /* of the merged tree */
+	uint8_t hops;
+};
+
+struct facet {
+	bool live;
+	uint16_t index;
+	uint16_t load;           /* point-to-point neighbours and Ethernet links */
+	uint64_t node_id;
+	uint32_t nonce;          /* of the last area made */
+	struct chain chain;
+	bool complete;           /* chain ends at a root */
+	uint64_t addr;           /* of the last complete chain */
+	uint64_t root;
+	struct { uint64_t addr; struct pn_time until; } old[FACET_OLD_ADDRS];
+	struct pn_time bad[CHAIN_MAX];     /* not listed since; NEVER: fine */
+	struct pn_time lease[CHAIN_MAX];   /* areas we lead: slot reserved until */
+	struct pn_time silent[CHAIN_MAX];  /* areas we lead: other child silent since */
+	struct dest *dests;      /* [2 * CHAIN_MAX] */
+	uint8_t dest_high;       /* all in use are below */
+	uint8_t by_level[64];    /* level -> sibling destination + 1; 0 none */
+	struct cand cand[CAND_MAX];
+	uint8_t cand_count;
+	struct pn_time decide_at;
+	struct pn_time pend_until;
+	uint64_t pend_root;      /* the root that asked */
+	struct pn_time last_tick;
+	struct pn_time incomplete_since;
+	struct net_timer timer;
+};
+
+struct ctl {
+	struct facet *facets;
+	uint16_t facet_max, facet_count;
+	struct nb *nbs;          /* by adjacency */
+	uint32_t nb_max;
+	uint32_t nb_high;        /* all in use are below */
+	struct rec_pool recs;
+	struct via *vias;
+	uint16_t via_max, via_free;
+	int16_t *link_facet;     /* Ethernet link -> facet, -1 */
+};
+
+static inline struct facet *facet_at(const struct net *net, uint16_t f)
+{
+	PN_ASSERT(f < net->ctl->facet_max);
+	return &net->ctl->facets[f];
+}
+static inline const struct rec *chain_rec(const struct net *net, const struct chain *c, unsigned i)
+{
+	PN_ASSERT(i < c->n);
+	return rec_at(&net->ctl->recs, c->at[i]);
+}
+static inline const struct rec *facet_rec(const struct net *net, const struct facet *f, unsigned i)
+{
+	return chain_rec(net, &f->chain, i);
+}
+
+/* ctl.c */
+/** facet_poke() - run the facet's duties soon, and not later than @at */
+void facet_poke(struct net *net, struct facet *f, struct pn_time at);
+/** nb_first(), nb_next() - walk the adjacencies of a facet; UINT32_MAX at the end */
+uint32_t nb_next(const struct net *net, const struct facet *f, uint32_t after);
+#define NB_END UINT32_MAX
+#define for_each_nb(net, f, a) \
+	for (uint32_t a = nb_next(net, f, NB_END); a != NB_END; a = nb_next(net, f, a))
+/** nb_facet() - the facet that an adjacency belongs to; NULL if it is not up */
+struct facet *nb_facet(const struct net *net, uint32_t adj);
+void nb_all_dirty(struct net *net, struct facet *f);
+uint16_t nb_cost(const struct net *net, uint32_t adj);     /* >= 1 */
+
+/* view.c asks */
+bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d, const struct via *v);
+
+/* tree.c */
+void tree_facet_init(struct net *net, struct facet *f);
+void tree_duties(struct net *net, struct facet *f, struct pn_time now);
+void tree_locate(const struct net *net, const struct facet *f, struct nb *nb);
+/** tree_replace() - put a new version of an area we lead into our chain: signs it */
+bool tree_replace(struct net *net, struct facet *f, unsigned i, struct rec *r, struct pn_time now);
+/** tree_rebuild() - the chain changed: extend it, address, routes, neighbours */
+void tree_rebuild(struct net *net, struct facet *f, struct pn_time now);
+int chain_find(const struct net *net, const struct chain *c, uint64_t area);
+const struct rec *facet_root_rec(const struct net *net, const struct facet *f); /* NULL: incomplete */
+uint64_t chain_addr(const struct net *net, const struct chain *c);
+
+/* gossip.c */
+enum entry { ENTRY_SET = 1, ENTRY_COMMIT = 2, ENTRY_ROUTE = 3, ENTRY_WANT = 4 };
+void gossip_send(struct net *net, uint32_t adj, struct pn_time now);
+void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now);
+void gossip_forget(struct net *net, struct nb *nb);
+
+/* join.c */
+void join_border(struct net *net, struct facet *f, struct pn_time now);
+void join_expire(struct net *net, struct facet *f, struct pn_time now);
+void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now);
+
+/* route.c */
+void route_init(struct net *net, struct facet *f);
+void route_sync_dests(struct net *net, struct facet *f, struct pn_time now);
+void route_on_chain(struct net *net, struct facet *f, uint32_t adj, struct pn_time now);
+void route_neighbour_gone(struct net *net, struct facet *f, uint32_t adj, struct pn_time now);
+void route_on_cost(struct net *net, struct facet *f, uint32_t adj, struct pn_time now);
+void route_duties(struct net *net, struct facet *f, struct pn_time now);
+void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd, struct pn_time now);
+void route_on_want(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd);
+void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd, struct pn_time now);
+bool route_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w);
+struct dest *dest_find(const struct facet *f, enum dest_kind kind, uint64_t area);
+static inline bool dest_alive(const struct dest *d) { return d && (d->own || d->metric < NET_METRIC_INF); }
+/** route_leader_hop() - neighbour on the way to the leader of one of our areas;
+ *  -1 none, -2 this facet leads it */
+int route_leader_hop(struct net *net, struct facet *f, uint64_t area);
+/** route_sib() - what the sibling of our chain's i-th area is; NULL: none known */
+const struct sib *route_sib(const struct net *net, const struct facet *f, unsigned i);
+
+/* Control messages, first byte */
+enum ctl_msg {
+	CTL_UPDATE = 1,          /* reliable: chain, records, routes */
+	CTL_SEQNO_REQUEST = 2,   /* soft: a source shall raise its sequence number */
+	CTL_JOIN = 3,            /* soft: struct join_msg */
+};
+
+#endif

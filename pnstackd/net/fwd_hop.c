@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: ISC */
+/* fwd_hop.c - where a packet goes next
+ *
+ * Theory of operation
+ *
+ * A packet for address t is at facet u.  k is the highest bit in which u and t
+ * differ: t is in u's sibling block at level k.  The sibling route for level k
+ * leads through u's own block of level k, where everybody has the same k, and
+ * over a border into the sibling, where k is lower.  So k never grows, and a
+ * packet needs at most 64 crossings; between two crossings the routes are
+ * loop-free (route.c), or loop for a moment, until the hop limit ends that.
+ *
+ * Shortcut: a neighbour that is nearer to t than what the packet has reached or
+ * aimed at so far.  That is its level field L, counted as k + 1, so that 0 is t
+ * itself; 255 in a fresh packet.  L never grows, and a shortcut may be taken only
+ * if it lowers L, strictly, whatever anybody believes about anybody's address:
+ * hence at most 65 shortcuts on any packet's way.
+ *
+ * All facets of a node are at the same place: a packet changes between them
+ * here, in a bounded loop, at no cost, and the neighbours of each are candidates
+ * for shortcuts.
+ *
+ * A key's walk goes down the tree from the root.  In the area whose children
+ * hang at level k one child is picked by the key, weighted with the counts of
+ * both; L is k and one flag is the pick until the packet has arrived in that
+ * child, then the next lower level follows.  Levels above L are not looked at
+ * again: a count that differs between two nodes cannot turn the packet back.  A
+ * level without sibling counts as arrived, so the walk always ends at a node.
+ */
+#include "pnstackd/net/fwd.h"
+
+#define HOP_ROUNDS_MIN 128           /* changes of facet on one node, at least */
+
+/* adj_at() only looks; it takes a plain pointer because others change through it. */
+static const struct adj_pub *hop_adj(const struct net *net, uint32_t index)
+{
+	return adj_at((struct net *)(uintptr_t)net, index);
+}
+
+unsigned fwd_diff(uint64_t a, uint64_t b)
+{
+	PN_ASSERT(a != b);
+	return 63u - (unsigned)__builtin_clzll(a ^ b);
+}
+
+struct hop_best {
+	bool found;
+	bool own;                    /* another facet of ours */
+	unsigned dist;               /* hop_distance() to the destination */
+	uint32_t cost;
+	uint32_t adj;
+	uint16_t facet;
+};
+
+/* What the level field counts: 0 at the destination, else the differing bit + 1 */
+static unsigned hop_distance(uint64_t a, uint64_t b)
+{
+	return a == b ? 0 : fwd_diff(a, b) + 1;
+}
+
+static void hop_consider(struct hop_best *best, unsigned dist, uint32_t cost, uint32_t adj,
+			 uint16_t facet, bool own)
+{
+	if (best->found && (dist > best->dist || (dist == best->dist && cost >= best->cost)))
+		return;
+	*best = (struct hop_best){ .found = true, .own = own, .dist = dist, .cost = cost,
+				   .adj = adj, .facet = facet };
+}
+
+/* The nearest of our other facets and of all neighbours, nearer than @limit */
+static struct hop_best hop_nearest(const struct net *net, uint16_t at, uint64_t dst,
+				   unsigned limit, uint32_t from)
+{
+	struct hop_best best = { 0 };
+	uint32_t n = adj_count(net);
+	uint64_t addr;
+
+	for (uint16_t f = 0; f < facet_max(net); f++) {
+		if (f == at || !facet_live(net, f))
+			continue;
+		unsigned d = hop_distance(facet_addr(net, f), dst);
+
+		if (d < limit && facet_root(net, f) == facet_root(net, at))
+			hop_consider(&best, d, 0, FWD_ADJ_NONE, f, true);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct adj_pub *a = hop_adj(net, i);
+
+		if (!a || !a->up || a->kind == ADJ_INTERNAL || i == from)
+			continue;
+		/* While networks merge our facets may be in different ones. */
+		if (!neighbour_addr(net, i, &addr) ||
+		    facet_root(net, a->facet) != facet_root(net, at))
+			continue;
+		unsigned d = hop_distance(addr, dst);
+
+		if (d < limit)
+			hop_consider(&best, d, a->cost, i, a->facet, false);
+	}
+	return best;
+}
+
+static const struct adj_pub *hop_usable(const struct net *net, int index)
+{
+	const struct adj_pub *a = index < 0 ? NULL : hop_adj(net, (uint32_t)index);
+
+	return a && a->up ? a : NULL;
+}
+
+/* The sibling route: the best next hop, or another one if that is not up or leads
+ * straight back; back after all if it is the only one.  Return: NULL: none */
+static const struct adj_pub *hop_sibling(const struct net *net, uint16_t facet, unsigned level,
+					 uint16_t flow, uint32_t from, bool *alternate)
+{
+	int first = route_hop(net, facet, level, flow);
+	const struct adj_pub *a = hop_usable(net, first);
+	const struct adj_pub *b;
+
+	*alternate = false;
+	if (a && a->index != from)
+		return a;
+	b = hop_usable(net, route_alternate(net, facet, level, first));
+	if (!b || (a && b->index == from))
+		return a;
+	*alternate = true;
+	return b;
+}
+
+/* Over an internal adjacency: the packet is at the other facet now.
+ * Return: false if the other end is gone */
+static bool hop_cross(const struct net *net, const struct adj_pub *a, uint16_t *facet, uint32_t *from)
+{
+	const struct adj_pub *other = hop_adj(net, a->internal_peer);
+
+	if (!other)
+		return false;
+	*from = a->internal_peer;
+	*facet = other->facet;
+	return true;
+}
+
+static unsigned hop_rounds(const struct net *net)
+{
+	return HOP_ROUNDS_MIN + facet_max(net);
+}
+
+struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct net_hdr *hdr,
+			  uint32_t from)
+{
+	struct fwd_hop hop = { .verdict = FWD_NO_ROUTE, .facet = facet, .flags = hdr->flags };
+	unsigned level = hdr->level;
+	uint32_t in = from;
+
+	for (unsigned round = hop_rounds(net); round > 0; round--) {
+		uint64_t own = facet_addr(net, facet);
+		const struct adj_pub *a;
+
+		hop.facet = facet;
+		if (own == hdr->dst) {
+			hop.verdict = FWD_HERE;
+			return hop;
+		}
+		unsigned k = fwd_diff(own, hdr->dst);
+
+		if (level > k + 1)
+			level = k + 1;
+		struct hop_best near = hop_nearest(net, facet, hdr->dst, level, from);
+
+		if (near.found) {
+			level = near.dist;
+			facet = hop.facet = near.facet;
+			if (near.own)
+				continue;
+			hop.verdict = FWD_SEND;
+			hop.shortcut = true;
+			hop.adj = near.adj;
+			hop.level = (uint8_t)level;
+			return hop;
+		}
+		hop.level = (uint8_t)k;
+		a = hop_sibling(net, facet, k, hdr->flow, in, &hop.alternate);
+		if (!a)
+			return hop;
+		if (a->kind != ADJ_INTERNAL) {
+			hop.verdict = FWD_SEND;
+			hop.adj = a->index;
+			hop.level = (uint8_t)level;
+			return hop;
+		}
+		if (!hop_cross(net, a, &facet, &in))
+			return hop;
+	}
+	return hop;
+}
+
+unsigned fwd_key_pick(uint64_t key, uint64_t area_id, const uint32_t count[2])
+{
+	uint64_t total = (uint64_t)count[0] + count[1];
+	uint64_t h = mix64(key + mix64(area_id));
+
+	if (total == 0)
+		return (unsigned)(h >> 63);
+	/* h / 2^64 < count[0] / total, in integers: h's upper half is enough */
+	return (h >> 32) * total >= (uint64_t)count[0] << 32;
+}
+
+/* Down the tree from @level + 1 (all of it when fresh).
+ * Return: the level at which the packet must change to the other child, with the
+ * child in @bit; -1 when it has arrived */
+static int hop_key_level(const struct net *net, uint16_t facet, uint64_t key, unsigned level,
+			 unsigned *bit)
+{
+	unsigned top = facet_height(net, facet);
+	uint64_t area;
+	uint32_t count[2];
+	unsigned own;
+
+	/* Picked before us, and we are not yet there? */
+	if (level < top) {
+		if (tree_weight(net, facet, level, &area, count, &own) && own != *bit)
+			return (int)level;
+		top = level;
+	}
+	while (top-- > 0) {
+		if (!tree_weight(net, facet, top, &area, count, &own))
+			continue;
+		*bit = fwd_key_pick(key, area, count);
+		if (*bit != own)
+			return (int)top;
+	}
+	return -1;
+}
+
+struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struct net_hdr *hdr,
+			      uint32_t from)
+{
+	struct fwd_hop hop = { .verdict = FWD_NO_ROUTE, .facet = facet };
+	unsigned bit = !!(hdr->flags & NET_HDR_F_KEY_BIT);
+	unsigned level = hdr->level;
+
+	for (unsigned round = hop_rounds(net); round > 0; round--) {
+		const struct adj_pub *a;
+		int k = hop_key_level(net, facet, hdr->dst, level, &bit);
+
+		hop.facet = facet;
+		if (k < 0) {
+			hop.verdict = FWD_HERE;
+			return hop;
+		}
+		level = (unsigned)k;
+		hop.level = (uint8_t)level;
+		hop.flags = (uint8_t)((hdr->flags & ~NET_HDR_F_KEY_BIT) |
+				      (bit ? NET_HDR_F_KEY_BIT : 0));
+		a = hop_sibling(net, facet, level, hdr->flow, from, &hop.alternate);
+		if (!a)
+			return hop;
+		if (a->kind != ADJ_INTERNAL) {
+			hop.verdict = FWD_SEND;
+			hop.adj = a->index;
+			return hop;
+		}
+		if (!hop_cross(net, a, &facet, &from))
+			return hop;
+	}
+	return hop;
+}
+
+bool fwd_key_is_ours(const struct net *net, uint64_t key)
+{
+	unsigned bit = 0;
+
+	for (uint16_t f = 0; f < facet_max(net); f++) {
+		if (facet_live(net, f) && hop_key_level(net, f, key, NET_LEVEL_ANY, &bit) < 0)
+			return true;
+	}
+	return false;
+}
+
+int net_next_hop(const struct net *net, uint16_t facet, uint64_t dst, uint8_t *level,
+		 uint16_t flow, uint8_t next_id[PN_ID_LEN], uint16_t *next_facet)
+{
+	struct net_hdr hdr = { .dst = dst, .level = *level, .flow = flow };
+	const struct adj_pub *a;
+	struct fwd_hop hop;
+
+	if (facet_of_addr(net, dst, net->now) >= 0)
+		return 1;
+	hop = fwd_decide(net, facet, &hdr, FWD_ADJ_NONE);
+	if (hop.verdict == FWD_HERE)
+		return 1;
+	if (hop.verdict == FWD_NO_ROUTE)
+		return PN_EUNREACH;
+	a = hop_adj(net, hop.adj);
+	PN_ASSERT(a);
+	memcpy(next_id, a->id, PN_ID_LEN);
+	*next_facet = a->peer_facet;
+	*level = hop.level;
+	return 0;
+}

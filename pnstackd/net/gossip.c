@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: ISC */
+/* gossip.c - what neighbours tell each other
+ *
+ * Theory of operation
+ *
+ * Each side keeps the other's copy of its chain up to date over the reliable
+ * channel of the adjacency: slot by slot, and a COMMIT when all slots are told.
+ * What stands in a neighbour's chain counts only once it is committed, so it is
+ * always a chain that the neighbour really had.  State, not events, is sent: a
+ * record that changes twice before its turn comes is sent once.  The channel's
+ * window is the back-pressure; nothing is queued here.
+ *
+ * CTL_UPDATE: type 1 | our facet 2 | entries, each a kind byte and
+ *   SET     slot 1 | record REC_WIRE_LEN
+ *   COMMIT  slots in all 1
+ *   ROUTE   see route.c
+ *   WANT    destination kind 1 | area 8: tell that route again, we lost it
+ */
+#include "pnstackd/net/ctl_int.h"
+
+#include <string.h>
+
+static void slot_set(struct net *net, struct chain *c, unsigned i, rec_ref ref)
+{
+	while (c->n <= i)
+		c->at[c->n++] = 0;
+	rec_put(&net->ctl->recs, c->at[i]);
+	c->at[i] = ref;
+}
+
+static void chain_truncate(struct net *net, struct chain *c, unsigned n)
+{
+	while (c->n > n)
+		rec_put(&net->ctl->recs, c->at[--c->n]);
+}
+
+static void chain_copy(struct net *net, struct chain *to, const struct chain *from)
+{
+	unsigned i;
+
+	for (i = 0; i < from->n; i++)
+		rec_get(&net->ctl->recs, from->at[i]);
+	chain_truncate(net, to, 0);
+	*to = *from;
+}
+
+void gossip_forget(struct net *net, struct nb *nb)
+{
+	chain_truncate(net, &nb->stage, 0);
+	chain_truncate(net, &nb->chain, 0);
+	chain_truncate(net, &nb->sent, 0);
+	nb->ready = false;
+}
+
+/* Sending ------------------------------------------------------------------ */
+
+/* Return: all slots are told */
+static bool build_chain(struct net *net, const struct facet *f, struct nb *nb, struct pn_wr *w)
+{
+	unsigned i;
+
+	for (i = 0; i < f->chain.n; i++) {
+		if (i < nb->sent.n && nb->sent.at[i] == f->chain.at[i])
+			continue;
+		nb->sent_commit = false;
+		if (w->cap - w->len < 2 + REC_WIRE_LEN)
+			return false;
+		pn_wr_u8(w, ENTRY_SET);
+		pn_wr_u8(w, i);
+		rec_build(w, facet_rec(net, f, i));
+		slot_set(net, &nb->sent, i, rec_get(&net->ctl->recs, f->chain.at[i]));
+	}
+	if (nb->sent_commit && nb->sent.n == f->chain.n)
+		return true;
+	if (w->cap - w->len < 2)
+		return false;
+	pn_wr_u8(w, ENTRY_COMMIT);
+	pn_wr_u8(w, f->chain.n);
+	chain_truncate(net, &nb->sent, f->chain.n);
+	nb->sent_commit = true;
+	return true;
+}
+
+void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+	struct facet *f = facet_at(net, nb->facet);
+	uint8_t buf[ADJ_CTL_MAX];
+
+	while (nb->tx_dirty && adj_ctl_room(net, adj) > 0) {
+		struct pn_wr w;
+		size_t head;
+		bool all;
+
+		pn_wr_init(&w, buf, sizeof(buf));
+		pn_wr_u8(&w, CTL_UPDATE);
+		pn_wr_u16(&w, nb->facet);
+		head = w.len;
+		all = build_chain(net, f, nb, &w) && route_build(net, f, adj, &w);
+		PN_ASSERT(pn_wr_ok(&w));
+		nb->tx_dirty = !all;
+		if (w.len == head)
+			return;
+		if (adj_ctl_send(net, adj, buf, w.len, now))
+			return;          /* cannot be: there was room */
+	}
+}
+
+/* Receiving ---------------------------------------------------------------- */
+
+static int on_set(struct net *net, struct nb *nb, struct pn_rd *rd)
+{
+	unsigned slot = pn_rd_u8(rd);
+	struct rec r;
+	rec_ref ref;
+	int err = rec_parse(rd, &r);
+
+	if (err || slot >= CHAIN_MAX) {
+		count(net, ctl_malformed);
+		return PN_EBADMSG;
+	}
+	if (r.base > 8 && (1ull << ((r.base - 8) / 2)) > rec_count_value(r.count)) {
+		count(net, ctl_refused_height);
+		slot_set(net, &nb->stage, slot, 0);
+		return 0;
+	}
+	ref = rec_get(&net->ctl->recs, rec_find(&net->ctl->recs, &r));
+	if (!ref) {
+		if (rec_verify(&r)) {
+			count(net, ctl_bad_signature);
+			slot_set(net, &nb->stage, slot, 0);
+			return 0;
+		}
+		ref = rec_intern(&net->ctl->recs, &r);
+	}
+	if (!ref)
+		count(net, route_full);
+	slot_set(net, &nb->stage, slot, ref);
+	return 0;
+}
+
+/* A committed chain must hang together, or we do as if there was none. */
+static bool chain_sound(const struct net *net, const struct chain *c)
+{
+	unsigned i;
+
+	for (i = 0; i < c->n; i++)
+		if (!c->at[i])
+			return false;
+	if (c->n == 0 || chain_rec(net, c, 0)->nonce != 0)
+		return false;
+	for (i = 0; i + 1 < c->n; i++) {
+		const struct rec *r = chain_rec(net, c, i), *p = chain_rec(net, c, i + 1);
+
+		if (r->parent != p->id || p->base != r->top + 1)
+			return false;
+	}
+	return true;
+}
+
+static void on_commit(struct net *net, uint32_t adj, struct nb *nb, unsigned n, struct pn_time now)
+{
+	struct facet *f = facet_at(net, nb->facet);
+
+	chain_truncate(net, &nb->stage, n);
+	nb->ready = nb->stage.n == n && chain_sound(net, &nb->stage);
+	if (nb->ready)
+		chain_copy(net, &nb->chain, &nb->stage);
+	else
+		count(net, ctl_stale);
+	tree_locate(net, f, nb);
+	route_on_chain(net, f, adj, now);
+	nb->tx_dirty = true;             /* it may be in more, or fewer, areas with us */
+	facet_poke(net, f, now);
+}
+
+void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+	struct facet *f = facet_at(net, nb->facet);
+
+	nb->peer_facet = pn_rd_u16(rd);
+	if (adj_at(net, adj))
+		adj_at(net, adj)->peer_facet = nb->peer_facet;
+	while (rd->left) {
+		switch (pn_rd_u8(rd)) {
+		case ENTRY_SET:
+			if (on_set(net, nb, rd))
+				return;
+			break;
+		case ENTRY_COMMIT:
+			on_commit(net, adj, nb, pn_rd_u8(rd), now);
+			break;
+		case ENTRY_ROUTE:
+			route_on_entry(net, f, adj, rd, now);
+			break;
+		case ENTRY_WANT:
+			route_on_want(net, f, adj, rd);
+			break;
+		default:
+			count(net, ctl_malformed);
+			return;
+		}
+	}
+	if (rd->bad)
+		count(net, ctl_malformed);
+}

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: ISC */
+/* join.c - how two networks become one
+ *
+ * Theory of operation
+ *
+ * S grafts into D iff (height, root id) of S is smaller: a total order, so no
+ * cycles.  All steps are soft state; each is repeated, or times out.
+ *
+ *  1 A border of S, x, sees in the chain of its neighbour y in D the lowest free
+ *    slot that S fits in, and tells the leader of S (CANDIDATE), every
+ *    CAND_EVERY_NS as long as the two networks differ.
+ *  2 The leader of S collects, longer the taller S is, so that small networks
+ *    merge first.  It picks the candidate that gives the lowest tree, then the
+ *    one towards the network with the most borders, and asks x, by address (ASK).
+ *  3 x hands the request to y over their link (JOIN), y to the leader of the area
+ *    that owns the slot, up its leader route (CLAIM).
+ *  4 That leader is the only one that can give the slot away.  It refuses, with an
+ *    answer all the way back (REFUSE over y and x, REFUSED up to the leader of S),
+ *    if the order or the expected height do not hold any more; or it grants: by
+ *    listing S in a new or half empty parent record, on a lease.
+ *  5 The grant needs no message: it is gossip, and y's chain shows it to x.  x
+ *    tells the leader of S (JOINED, with the parent's record), which puts S under it.
+ *
+ * A leader that waits for a grant refuses grants that would make its own tree
+ * taller: the promise about the height would not hold.
+ *
+ * CTL_JOIN, and the payload of NET_PROTO_TREE packets: type 1 | op 1 | hops 1 |
+ * flags 1 (bit 0: record follows) | area 8 | root 8 | root epoch 4 | border
+ * address 8 | border adjacency 4 | destination root 8 | level 1 | height 1 | reply
+ * address 8 | reply adjacency 4 | [record]
+ */
+#include "pnstackd/net/ctl_int.h"
+
+#include <string.h>
+
+enum join_op { CANDIDATE = 1, ASK, JOIN, CLAIM, REFUSE, REFUSED, JOINED };
+
+#define JOIN_LEN 58              /* without the record */
+#define JOIN_HOPS 255
+#define SLOT_BURST 32            /* slots one adjacency may take at once, */
+#define SLOT_REFILL_NS PN_MS(250)/* and one more each */
+
+struct join_msg {
+	enum join_op op;
+	uint8_t hops;
+	bool has_rec;
+	uint64_t area;           /* whose leader shall get it */
+	uint64_t root;           /* S */
+	uint32_t root_epoch;
+	uint64_t border_addr;    /* x */
+	uint32_t border_adj;     /* x's adjacency to y */
+	uint64_t dest_root;      /* D */
+	uint8_t level, height;   /* slot; expected height of the merged tree */
+	uint64_t reply_addr;     /* y */
+	uint32_t reply_adj;      /* y's adjacency to x */
+	struct rec rec;
+};
+
+static size_t join_build(uint8_t *buf, size_t cap, const struct join_msg *m)
+{
+	struct pn_wr w;
+
+	pn_wr_init(&w, buf, cap);
+	pn_wr_u8(&w, CTL_JOIN);
+	pn_wr_u8(&w, m->op);
+	pn_wr_u8(&w, m->hops);
+	pn_wr_u8(&w, m->has_rec);
+	pn_wr_u64(&w, m->area);
+	pn_wr_u64(&w, m->root);
+	pn_wr_u32(&w, m->root_epoch);
+	pn_wr_u64(&w, m->border_addr);
+	pn_wr_u32(&w, m->border_adj);
+	pn_wr_u64(&w, m->dest_root);
+	pn_wr_u8(&w, m->level);
+	pn_wr_u8(&w, m->height);
+	pn_wr_u64(&w, m->reply_addr);
+	pn_wr_u32(&w, m->reply_adj);
+	PN_ASSERT(w.len == JOIN_LEN);
+	if (m->has_rec)
+		rec_build(&w, &m->rec);
+	PN_ASSERT(pn_wr_ok(&w));
+	return w.len;
+}
+
+static int join_parse(const uint8_t *buf, size_t len, struct join_msg *out)
+{
+	struct join_msg m = {0};
+	struct pn_rd r;
+	unsigned op, flags;
+
+	pn_rd_init(&r, buf, len);
+	pn_rd_u8(&r);
+	op = pn_rd_u8(&r);
+	m.hops = pn_rd_u8(&r);
+	flags = pn_rd_u8(&r);
+	m.area = pn_rd_u64(&r);
+	m.root = pn_rd_u64(&r);
+	m.root_epoch = pn_rd_u32(&r);
+	m.border_addr = pn_rd_u64(&r);
+	m.border_adj = pn_rd_u32(&r);
+	m.dest_root = pn_rd_u64(&r);
+	m.level = pn_rd_u8(&r);
+	m.height = pn_rd_u8(&r);
+	m.reply_addr = pn_rd_u64(&r);
+	m.reply_adj = pn_rd_u32(&r);
+	m.has_rec = flags & 1;
+	if (m.has_rec && rec_parse(&r, &m.rec))
+		return PN_EBADMSG;
+	if (!pn_rd_finish(&r) || op < CANDIDATE || op > JOINED)
+		return PN_EBADMSG;
+	m.op = op;
+	*out = m;
+	return 0;
+}
+
+static void on_leader_msg(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now);
+
+static void send_over(struct net *net, uint32_t adj, const struct join_msg *m, struct pn_time now)
+{
+	uint8_t buf[JOIN_LEN + REC_WIRE_LEN];
+
+	adj_soft_send(net, adj, buf, join_build(buf, sizeof(buf), m), now);
+}
+
+/* One step up to the leader of m->area, or we are there. */
+static void send_up(struct net *net, struct facet *f, struct join_msg *m, struct pn_time now)
+{
+	int hop = route_leader_hop(net, f, m->area);
+
+	if (hop == -2)
+		on_leader_msg(net, f, m, now);
+	else if (hop >= 0 && m->hops-- > 1)
+		send_over(net, (uint32_t)hop, m, now);
+	else
+		count(net, ctl_stale);
+}
+
+static void on_addressed(struct net *net, struct join_msg *m, struct pn_time now);
+
+static void send_to(struct net *net, struct facet *f, uint64_t addr, struct join_msg *m, struct pn_time now)
+{
+	uint8_t buf[JOIN_LEN + REC_WIRE_LEN];
+	struct net_hdr h = {.proto = NET_PROTO_TREE, .dst = addr};
+
+	if (addr == f->addr)
+		on_addressed(net, m, now);
+	else if (fwd_originate(net, f->index, &h, buf, join_build(buf, sizeof(buf), m), now))
+		count(net, ctl_stale);
+}
+
+/* 1: at the border --------------------------------------------------------- */
+
+/* The lowest free level >= @height at a node with this chain.
+ * Return: level, or -1; @owner: index of the area whose leader owns the slot */
+static int slot_find(const struct net *net, const struct chain *c, unsigned height, unsigned *owner)
+{
+	unsigned i;
+
+	for (i = 0; i < c->n; i++) {
+		const struct rec *r = chain_rec(net, c, i);
+		unsigned low = r->base > height ? r->base : height;
+
+		*owner = i;
+		if (!r->parent || low < r->top)
+			return low <= REC_LEVEL_MAX ? (int)low : -1;
+		if (r->top < height || i + 1u >= c->n)
+			continue;
+		*owner = i + 1;
+		if (!chain_rec(net, c, i + 1)->child[1 - r->bit].id)
+			return r->top;
+	}
+	return -1;
+}
+
+/* Return: S with (base, id) grafts into D, not D into S */
+static bool grafts_into(const struct rec *s, const struct rec *d)
+{
+	return s->base < d->base || (s->base == d->base && s->id < d->id);
+}
+
+/* Return: the neighbour's chain lists our root as a child: we are granted */
+static bool border_granted(struct net *net, struct facet *f, struct nb *nb, const struct rec *root,
+			   struct pn_time now)
+{
+	struct join_msg m = {.op = JOINED, .hops = JOIN_HOPS, .has_rec = true,
+			     .area = root->id, .root = root->id, .root_epoch = root->epoch};
+	unsigned i;
+
+	for (i = 1; i < nb->chain.n; i++) {
+		const struct rec *q = chain_rec(net, &nb->chain, i);
+
+		if (rec_lists(q, root->id, root->epoch, root->leader) < 0 || q->base <= root->base ||
+		    chain_find(net, &f->chain, q->id) >= 0)
+			continue;
+		if (pn_time_due(nb->next_joined, now)) {
+			nb->next_joined = pn_time_add(now, CAND_EVERY_NS);
+			m.rec = *q;
+			send_up(net, f, &m, now);
+		}
+		facet_poke(net, f, nb->next_joined);
+		return true;
+	}
+	return false;
+}
+
+static void border_candidate(struct net *net, struct facet *f, uint32_t adj, const struct rec *root,
+			     struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+	const struct rec *top = chain_rec(net, &nb->chain, nb->chain.n - 1u);
+	struct join_msg m = {.op = CANDIDATE, .hops = JOIN_HOPS, .area = root->id, .root = root->id,
+			     .root_epoch = root->epoch, .border_addr = f->addr, .border_adj = adj,
+			     .dest_root = top->id};
+	unsigned owner;
+	int level;
+
+	if (!grafts_into(root, top))
+		return;
+	if (!pn_time_due(nb->next_cand, now)) {
+		facet_poke(net, f, nb->next_cand);
+		return;
+	}
+	level = slot_find(net, &nb->chain, root->base, &owner);
+	if (level < 0) {
+		count(net, tree_no_slot);
+		return;
+	}
+	nb->next_cand = pn_time_add(now, CAND_EVERY_NS);
+	facet_poke(net, f, nb->next_cand);
+	m.level = (uint8_t)level;
+	m.height = level + 1 > top->base ? (uint8_t)(level + 1) : top->base;
+	send_up(net, f, &m, now);
+}
+
+void join_border(struct net *net, struct facet *f, struct pn_time now)
+{
+	for_each_nb(net, f, a) {
+		struct nb *nb = &net->ctl->nbs[a];
+		const struct rec *root = facet_root_rec(net, f);
+
+		if (!root)
+			return;
+		if (!nb->ready || border_granted(net, f, nb, root, now))
+			continue;
+		if (nb->complete && chain_rec(net, &nb->chain, nb->chain.n - 1u)->id != root->id)
+			border_candidate(net, f, a, root, now);
+	}
+}
+
+/* 2: at the leader of S ------------------------------------------------------- */
+
+static void cand_add(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	unsigned i;
+
+	if (!root || root->id != m->root || root->leader != f->node_id || pn_time_before(now, f->pend_until))
+		return;
+	if (f->cand_count == 0) {
+		f->decide_at = pn_time_add(now, COLLECT_NS + COLLECT_LEVEL_NS * root->base +
+					   net_random_u64(net) % COLLECT_NS);
+		facet_poke(net, f, f->decide_at);
+	}
+	for (i = 0; i < f->cand_count; i++)
+		if (f->cand[i].border_addr == m->border_addr && f->cand[i].border_adj == m->border_adj)
+			break;
+	if (i == CAND_MAX)
+		return;                  /* enough to choose from */
+	f->cand[i] = (struct cand){m->border_addr, m->border_adj, m->dest_root, m->level, m->height,
+				   (uint8_t)(JOIN_HOPS - m->hops)};
+	if (i == f->cand_count)
+		f->cand_count++;
+}
+
+static const struct cand *cand_best(const struct facet *f)
+{
+	const struct cand *best = NULL;
+	unsigned best_borders = 0, i, j;
+
+	for (i = 0; i < f->cand_count; i++) {
+		const struct cand *c = &f->cand[i];
+		unsigned borders = 0;
+
+		for (j = 0; j < f->cand_count; j++)
+			borders += f->cand[j].dest_root == c->dest_root;
+		if (best && (c->height > best->height ||
+			     (c->height == best->height && c->level > best->level) ||
+			     (c->height == best->height && c->level == best->level && borders <= best_borders)))
+			continue;
+		best = c;
+		best_borders = borders;
+	}
+	return best;
+}
+
+static void decide(struct net *net, struct facet *f, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	const struct cand *c = cand_best(f);
+	struct join_msg m = {.op = ASK, .hops = JOIN_HOPS, .has_rec = true};
+
+	f->cand_count = 0;
+	f->decide_at = PN_TIME_NEVER;
+	if (!root || root->leader != f->node_id || !c)
+		return;
+	m.root = root->id;
+	m.root_epoch = root->epoch;
+	m.border_adj = c->border_adj;
+	m.border_addr = c->border_addr;
+	m.dest_root = c->dest_root;
+	m.level = c->level;
+	m.height = c->height;
+	m.rec = *root;
+	f->pend_root = root->id;
+	f->pend_until = pn_time_add(now, PEND_NS + PN_MS(10) * c->hops);
+	count(net, tree_joins);
+	send_to(net, f, c->border_addr, &m, now);
+}
+
+void join_expire(struct net *net, struct facet *f, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+
+	if (root && f->pend_root != root->id)
+		f->pend_until = (struct pn_time){0};
+	if (pn_time_due(f->decide_at, now))
+		decide(net, f, now);
+	facet_poke(net, f, f->decide_at);
+}
+
+static void refused(struct facet *f, const struct join_msg *m)
+{
+	if (f->pend_root == m->root)
+		f->pend_until = (struct pn_time){0};
+}
+
+/* 5: the grant arrived */
+static void joined(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	struct rec r;
+	int bit;
+
+	if (!root || root->id != m->root || root->leader != f->node_id || !m->has_rec)
+		return;
+	bit = rec_lists(&m->rec, root->id, root->epoch, root->leader);
+	if (bit < 0 || m->rec.base <= root->base)
+		return;                  /* we have grown since, or it is not about us */
+	if (rec_verify(&m->rec)) {
+		count(net, ctl_bad_signature);
+		return;
+	}
+	r = *root;
+	r.parent = m->rec.id;
+	r.top = (uint8_t)(m->rec.base - 1);
+	r.bit = (uint8_t)bit;
+	f->pend_until = (struct pn_time){0};
+	f->cand_count = 0;
+	f->decide_at = PN_TIME_NEVER;
+	if (tree_replace(net, f, f->chain.n - 1u, &r, now))
+		tree_rebuild(net, f, now);
+}
+
+/* 4: at the owner of the slot ---------------------------------------------------- */
+
+static void refuse(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now)
+{
+	struct join_msg n = {.op = REFUSE, .hops = JOIN_HOPS, .root = m->root,
+			     .root_epoch = m->root_epoch, .reply_adj = m->reply_adj};
+
+	count(net, tree_refusals);
+	send_to(net, f, m->reply_addr, &n, now);
+}
+
+static bool grant_half_empty(struct net *net, struct facet *f, unsigned i, const struct rec *s, struct pn_time now)
+{
+	struct rec p = *facet_rec(net, f, i);
+	struct rec_child *c = &p.child[1 - facet_rec(net, f, i - 1)->bit];
+
+	if (c->id && c->id != s->id)
+		return false;
+	*c = (struct rec_child){s->id, s->leader, s->epoch, s->count};
+	f->lease[i] = pn_time_add(now, LEASE_NS);
+	return tree_replace(net, f, i, &p, now);
+}
+
+/* A new area between the i-th of our chain and its parent. */
+static bool grant_new_parent(struct net *net, struct facet *f, unsigned i, unsigned level,
+			     const struct rec *s, struct pn_time now)
+{
+	struct rec low = *facet_rec(net, f, i), p;
+	rec_ref ref;
+
+	if (f->chain.n >= CHAIN_MAX)
+		return false;
+	rec_init(&p, net, f->index, ++f->nonce);
+	p.base = (uint8_t)(level + 1);
+	p.top = low.top;
+	p.bit = low.bit;
+	p.parent = low.parent;
+	p.child[0] = (struct rec_child){low.id, low.leader, low.epoch, low.count};
+	p.child[1] = (struct rec_child){s->id, s->leader, s->epoch, s->count};
+	p.count = rec_count_sum(low.count, s->count);
+	rec_sign(net, &p);
+	ref = rec_intern(&net->ctl->recs, &p);
+	if (!ref)
+		return false;
+	low.top = (uint8_t)level;
+	low.bit = 0;
+	low.parent = p.id;
+	if (!tree_replace(net, f, i, &low, now)) {
+		rec_put(&net->ctl->recs, ref);
+		return false;
+	}
+	/* The new record stands in the chain before it is followed. */
+	memmove(&f->chain.at[i + 2], &f->chain.at[i + 1], (f->chain.n - i - 1u) * sizeof(f->chain.at[0]));
+	memmove(&f->bad[i + 2], &f->bad[i + 1], (f->chain.n - i - 1u) * sizeof(f->bad[0]));
+	memmove(&f->lease[i + 2], &f->lease[i + 1], (f->chain.n - i - 1u) * sizeof(f->lease[0]));
+	memmove(&f->silent[i + 2], &f->silent[i + 1], (f->chain.n - i - 1u) * sizeof(f->silent[0]));
+	f->chain.at[i + 1] = ref;
+	f->chain.n++;
+	f->bad[i + 1] = PN_TIME_NEVER;
+	f->silent[i + 1] = PN_TIME_NEVER;
+	f->lease[i + 1] = pn_time_add(now, LEASE_NS);
+	tree_rebuild(net, f, now);
+	return true;
+}
+
+/* Find the slot again, on our own chain: it may have gone since. */
+static bool grant(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	int at = chain_find(net, &f->chain, m->area);
+	const struct rec *r;
+
+	if (!root || at < 0 || facet_rec(net, f, (unsigned)at)->leader != f->node_id)
+		return false;
+	r = facet_rec(net, f, (unsigned)at);
+	if (at > 0 && r->base == m->level + 1)
+		return grant_half_empty(net, f, (unsigned)at, &m->rec, now);
+	if (m->level < r->base || (r->parent && m->level >= r->top))
+		return false;
+	if (!r->parent && pn_time_before(now, f->pend_until))
+		return false;            /* we promised a height ourselves */
+	return grant_new_parent(net, f, (unsigned)at, m->level, &m->rec, now);
+}
+
+static void claim(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	unsigned height;
+
+	if (!m->has_rec || m->rec.parent || m->rec.id != m->root || m->level > REC_LEVEL_MAX) {
+		count(net, ctl_malformed);
+		return;
+	}
+	if (!root || root->id == m->root)
+		return;
+	height = m->level + 1u > root->base ? m->level + 1u : root->base;
+	if (height > m->height || !grafts_into(&m->rec, root) || m->rec.base > m->level) {
+		refuse(net, f, m, now);
+		return;
+	}
+	if (rec_verify(&m->rec)) {
+		count(net, ctl_bad_signature);
+		return;
+	}
+	if (grant(net, f, m, now))
+		count(net, tree_grants);
+	else
+		refuse(net, f, m, now);
+}
+
+static void on_leader_msg(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now)
+{
+	switch (m->op) {
+	case CANDIDATE:
+		cand_add(net, f, m, now);
+		break;
+	case CLAIM:
+		claim(net, f, m, now);
+		break;
+	case REFUSED:
+		refused(f, m);
+		break;
+	case JOINED:
+		joined(net, f, m, now);
+		break;
+	case ASK:
+	case JOIN:
+	case REFUSE:
+		count(net, ctl_malformed);
+		break;
+	}
+}
+
+/* 3: y, at the border of D --------------------------------------------------------- */
+
+static bool slot_budget(struct nb *nb, struct pn_time now)
+{
+	uint64_t more = pn_time_since(now, nb->slots_at) / SLOT_REFILL_NS;
+
+	if (more) {
+		nb->slots = (uint8_t)(nb->slots + more > SLOT_BURST ? SLOT_BURST : nb->slots + more);
+		nb->slots_at = now;
+	}
+	if (!nb->slots)
+		return false;
+	nb->slots--;
+	return true;
+}
+
+static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_msg *m, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	unsigned owner;
+	int level;
+
+	if (!root || root->id == m->root || !m->has_rec)
+		return;
+	if (adj_at(net, adj)->kind != ADJ_INTERNAL && !slot_budget(&net->ctl->nbs[adj], now)) {
+		count(net, tree_bounded);
+		return;
+	}
+	level = slot_find(net, &f->chain, m->rec.base, &owner);
+	if (level < 0) {
+		count(net, tree_no_slot);
+		return;
+	}
+	m->op = CLAIM;
+	m->hops = JOIN_HOPS;
+	m->level = (uint8_t)level;
+	m->area = facet_rec(net, f, owner)->id;
+	m->reply_addr = f->addr;
+	m->reply_adj = adj;
+	send_up(net, f, m, now);
+}
+
+/* The adjacency tells the facet: while networks merge, two facets of a node may
+ * have the same address in different ones. */
+static void on_addressed(struct net *net, struct join_msg *m, struct pn_time now)
+{
+	uint32_t adj = m->op == ASK ? m->border_adj : m->reply_adj;
+	const struct facet *f = nb_facet(net, adj);
+
+	if ((m->op != ASK && m->op != REFUSE) || !f || (m->op == ASK && f->root != m->root)) {
+		count(net, ctl_stale);   /* that neighbour has gone, or we joined */
+		return;
+	}
+	if (m->op == ASK)
+		m->op = JOIN;
+	send_over(net, adj, m, now);
+}
+
+void tree_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr,
+		    const uint8_t *payload, size_t len, struct pn_time now)
+{
+	struct join_msg m;
+
+	(void)hdr;
+	(void)facet;
+	if (len < 1 || payload[0] != CTL_JOIN || join_parse(payload, len, &m)) {
+		count(net, ctl_malformed);
+		return;
+	}
+	on_addressed(net, &m, now);
+}
+
+void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now)
+{
+	struct facet *f = facet_at(net, net->ctl->nbs[adj].facet);
+	struct join_msg m;
+
+	if (join_parse(msg, len, &m)) {
+		count(net, ctl_malformed);
+		return;
+	}
+	switch (m.op) {
+	case CANDIDATE:
+	case CLAIM:
+	case REFUSED:
+	case JOINED:
+		send_up(net, f, &m, now);
+		break;
+	case JOIN:
+		on_join(net, f, adj, &m, now);
+		break;
+	case REFUSE:
+		m.op = REFUSED;
+		m.hops = JOIN_HOPS;
+		m.area = m.root;
+		send_up(net, f, &m, now);
+		break;
+	case ASK:
+		count(net, ctl_malformed);
+		break;
+	}
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/* limit.h - how many answers we give, per source and in all
+ *
+ * Token buckets, kept as the time at which the bucket would be full again
+ * ("generic cell rate"): one number each, no timer.  Sources share buckets by a
+ * keyed hash of their block of 8 addresses, so that a stranger cannot choose
+ * whom to share with; what one source cannot use up is guarded by the second
+ * bucket, for all together.
+ */
+#ifndef PN_LIMIT_H
+#define PN_LIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libpeernet/base/pn_time.h"
+
+#define LIMIT_SLOTS 256              /* power of two */
+#define LIMIT_BLOCK_BITS 3           /* addresses that differ only here count as one source */
+
+struct limit {
+	uint64_t each_ns, each_burst_ns; /* between two grants; how far ahead */
+	uint64_t all_ns, all_burst_ns;
+	uint64_t secret;
+	uint64_t all_full;               /* when the bucket of all is full again */
+	uint64_t full[LIMIT_SLOTS];
+};
+
+/** mix64() - a 64-bit permutation (the finaliser of splitmix64), no secret */
+static inline uint64_t mix64(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= 0xbf58476d1ce4e5b9u;
+	x ^= x >> 27;
+	x *= 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/** limit_init() - @each, @all: grants per second of one source and of all; each
+ *  may be used up at once, then they come back evenly */
+static inline void limit_init(struct limit *l, uint32_t each, uint32_t all, uint64_t secret)
+{
+	l->each_ns = PN_S(1) / each;
+	l->each_burst_ns = PN_S(1);
+	l->all_ns = PN_S(1) / all;
+	l->all_burst_ns = PN_S(1);
+	l->secret = secret;
+}
+
+/** limit_take() - Return: granted */
+static inline bool limit_take(struct limit *l, uint64_t src, struct pn_time now)
+{
+	uint64_t h = mix64((src >> LIMIT_BLOCK_BITS) ^ l->secret);
+	uint64_t *slot = &l->full[h & (LIMIT_SLOTS - 1)];
+	uint64_t each = *slot > now.ns ? *slot : now.ns;
+	uint64_t all = l->all_full > now.ns ? l->all_full : now.ns;
+
+	if (each - now.ns + l->each_ns > l->each_burst_ns ||
+	    all - now.ns + l->all_ns > l->all_burst_ns)
+		return false;
+	*slot = each + l->each_ns;
+	l->all_full = all + l->all_ns;
+	return true;
+}
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: ISC */
+/* net.h - the facade of the network layer
+ *
+ * The layer is sans-I/O: it makes no system call, reads no clock and draws no
+ * randomness.  The host (the daemon, or the simulator) owns the links; it hands
+ * frames in with net_input(), takes frames out with net_output(), packets for
+ * this node with net_deliver() and news with net_next_event(), and calls
+ * net_expire() when net_deadline() has come.  Nothing here calls the host.
+ *
+ * One struct net is one node.  All memory comes from the block given to
+ * net_init(); afterwards tables can be full, never out of memory.
+ */
+#ifndef PN_NET_H
+#define PN_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libpeernet/base/pkt.h"
+#include "libpeernet/base/pn_assert.h"
+#include "libpeernet/base/pn_error.h"
+#include "libpeernet/base/pn_limits.h"
+#include "libpeernet/base/pn_time.h"
+
+struct net;
+
+/* Identities ------------------------------------------------------------ */
+
+/** net_identity_derive() - the public half of an identity
+ *  @seed: 32 secret bytes (Ed25519 seed), borrowed
+ *  @id:   out, the Ed25519 public key
+ */
+void net_identity_derive(const uint8_t seed[PN_ID_LEN], uint8_t id[PN_ID_LEN]);
+
+/** net_identity_hit() - HIT of an identity (RFC 7343 manner): the prefix
+ *  2001:20::/28, the nibble PN_HIT_NIBBLE, 96 bits of BLAKE2b of the identity */
+void net_identity_hit(const uint8_t id[PN_ID_LEN], uint8_t hit[PN_HIT_LEN]);
+
+/** net_hit_tag() - the 32-bit tag that packet headers carry for an identity:
+ *  the last four bytes of its HIT */
+uint32_t net_hit_tag(const uint8_t hit[PN_HIT_LEN]);
+
+/* Life ------------------------------------------------------------------ */
+
+struct net_config {
+	uint8_t seed[PN_ID_LEN];     /* secret Ed25519 seed; wiped by the caller */
+	uint8_t random[32];          /* the only entropy the layer ever gets */
+	uint64_t boot;               /* grows by one at each start of this identity */
+	struct pn_pool *pool;        /* packet buffers; outlives the net */
+	uint32_t adj_max;            /* adjacencies, at most */
+	uint32_t record_max;         /* lookup records kept for others */
+	uint32_t peer_max;           /* identities whose address we remember */
+	const uint8_t (*allowed)[PN_ID_LEN]; /* NULL: anybody may be a neighbour */
+	uint32_t allowed_count;      /* identities in allowed; copied at init */
+	bool has_secret;             /* closed network: */
+	uint8_t secret[32];          /* mixed into every link handshake */
+};
+
+/** net_config_default() - the limits a daemon starts with; keys left zero */
+void net_config_default(struct net_config *cfg);
+
+/** net_mem_size() - bytes that net_init() wants for this configuration */
+size_t net_mem_size(const struct net_config *cfg);
+
+/** net_init() - a node, alone in its own network
+ *  @mem:   net_mem_size() bytes aligned to 64, owned by the caller, who frees
+ *          them after net_fini()
+ *  Return: the node inside @mem */
+struct net *net_init(void *mem, const struct net_config *cfg, struct pn_time now);
+
+/** net_goodbye() - tell all neighbours that we leave; drain net_output() after */
+void net_goodbye(struct net *net, struct pn_time now);
+
+/** net_fini() - wipe all secrets, return all packets to the pool */
+void net_fini(struct net *net);
+
+const uint8_t *net_id(const struct net *net);   /* PN_ID_LEN bytes */
+const uint8_t *net_hit(const struct net *net);  /* PN_HIT_LEN bytes */
+
+/* Links ----------------------------------------------------------------- */
+
+enum net_link_kind {
+	NET_LINK_ETHERNET,  /* shared medium: stations are found by multicast */
+	NET_LINK_TUNNEL,    /* point to point: stations are configured or dial us */
+};
+
+struct net_link_config {
+	enum net_link_kind kind;
+	uint32_t mtu;        /* largest frame in bytes that this link carries,
+	                        without the Ethernet or UDP/IP header */
+	struct pn_lladdr self; /* own station address; len 0 where unknown */
+	uint64_t rate_bps;   /* 0 unknown */
+	uint16_t cost;       /* 0: measured */
+	bool seal_full;      /* seal the payload too, not only the header */
+	bool listen;         /* answer handshakes of stations not configured */
+	char name[64];       /* for logs and status only */
+};
+
+/** net_link_add() - Return: link number >= 0, or PN_EFULL, PN_EINVAL (mtu too
+ *  small: a frame must take 160 bytes; packets of PN_MTU_MIN are split) */
+int net_link_add(struct net *net, const struct net_link_config *cfg, struct pn_time now);
+
+/** net_link_del() - says goodbye to its neighbours, forgets the link; the
+ *  frames of the goodbye still come out of net_output() once */
+void net_link_del(struct net *net, int link, struct pn_time now);
+
+/** net_link_carrier() - the link lost or got its carrier */
+void net_link_carrier(struct net *net, int link, bool up, struct pn_time now);
+
+/** net_link_station_down() - the host knows that one station of a link is gone
+ *  (its cable lost the carrier, its socket was refused); a static peer there is
+ *  dialled again later.  Nothing happens if there is no adjacency with it */
+void net_link_station_down(struct net *net, int link, const struct pn_lladdr *ll, struct pn_time now);
+
+/** net_link_peer() - dial a static peer on a tunnel link, for ever
+ *  @ll:    where (outer address)
+ *  @id:    who it must be, or NULL for anybody
+ *  @hint:  cookie returned in net_neighbour.hint, for the host's own book-keeping
+ *  Return: 0, PN_EFULL, PN_ENOENT (no such link) */
+int net_link_peer(struct net *net, int link, const struct pn_lladdr *ll,
+		  const uint8_t *id, uint32_t hint, struct pn_time now);
+
+/** net_link_peer_del() - stop dialling; an adjacency with it is closed */
+void net_link_peer_del(struct net *net, int link, const struct pn_lladdr *ll, struct pn_time now);
+
+/* Frames, packets, time --------------------------------------------------- */
+
+/* Frames are what stands behind the Ethernet header (EtherType) or the UDP
+ * header.  pkt->link and pkt->ll say where a frame came from or goes to
+ * (pkt->ll.len == 0 on the way out: multicast to all stations). */
+
+/** net_input() - takes @n frames */
+void net_input(struct net *net, struct pn_pkt **pkts, size_t n, struct pn_time now);
+
+/** net_output() - up to @max frames to send, in order; the caller owns them
+ *  Return: how many */
+size_t net_output(struct net *net, struct pn_pkt **pkts, size_t max);
+
+/** net_deliver() - up to @max session packets for this node; the caller owns
+ *  them.  pkt->data is the payload, pkt->src the sender's address, pkt->tag the
+ *  tag of the sender's identity (a claim, not a proof), pkt->ecn the ECN field */
+size_t net_deliver(struct net *net, struct pn_pkt **pkts, size_t max);
+
+struct pn_time net_deadline(const struct net *net);
+void net_expire(struct net *net, struct pn_time now);
+
+/* Peers: identities we talk to -------------------------------------------- */
+
+typedef uint32_t net_peer;          /* index and generation; 0 is nobody */
+
+/** net_peer_open() - a handle for an identity known by its HIT; counted, one
+ *  net_peer_close() each.  A lookup starts when the first packet wants one.
+ *  Return: handle, or 0 when the table is full of open handles */
+net_peer net_peer_open(struct net *net, const uint8_t hit[PN_HIT_LEN], struct pn_time now);
+void net_peer_close(struct net *net, net_peer peer);
+
+/** net_peer_update() - the peer told us, inside an authenticated session, its
+ *  newest signed address record.  Return: 0 also when it is old news; PN_EBADMSG,
+ *  PN_EAUTH */
+int net_peer_update(struct net *net, const uint8_t *record, size_t len, struct pn_time now);
+
+/** net_own_record() - our newest signed address record, for net_peer_update()
+ *  at the other side.  Return: bytes written (at most NET_RECORD_MAX), 0: none */
+size_t net_own_record(const struct net *net, uint8_t *buf, size_t cap);
+#define NET_RECORD_MAX 1100
+
+/** net_peer_mtu() - payload bytes that fit towards that peer (>= 1200) */
+uint32_t net_peer_mtu(const struct net *net, net_peer peer);
+
+/** net_send_peer() - takes @pkt, whose data is a session packet (pkt->flow and
+ *  pkt->ecn set); kept (a bounded number of them) while the peer is looked up */
+void net_send_peer(struct net *net, net_peer peer, struct pn_pkt *pkt, struct pn_time now);
+
+/** net_send_addr() - takes @pkt; to an address whose owner must have the tag */
+void net_send_addr(struct net *net, uint64_t addr, uint32_t tag, struct pn_pkt *pkt, struct pn_time now);
+
+/* Asking ------------------------------------------------------------------ */
+
+/** net_lookup() - find the addresses of an identity; answered by
+ *  NET_EV_LOOKUP with @token */
+void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, struct pn_time now);
+
+/** net_ping() - one echo request, looked up first if need be; answered by
+ *  NET_EV_ECHO or NET_EV_ECHO_ERROR with @token, or by nothing
+ *  @hops:  hop limit of the packet; 0 the default.  A node where it ends answers
+ *          with NET_EV_ECHO_ERROR, reason NET_ERR_HOPS, its identity and address
+ *  @len:   payload bytes beyond the headers (0..1200) */
+void net_ping(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token,
+	      uint16_t hops, uint16_t len, struct pn_time now);
+
+/* News -------------------------------------------------------------------- */
+
+enum net_event_kind {
+	NET_EV_NEIGHBOUR_UP,    /* id, link */
+	NET_EV_NEIGHBOUR_DOWN,  /* id, link, reason */
+	NET_EV_ADDRESS,         /* our address changed: addr, height */
+	NET_EV_PEER_RESOLVED,   /* peer */
+	NET_EV_PEER_FAILED,     /* peer; reason: NET_ERR_UNKNOWN (no such identity
+	                           found), NET_ERR_ROUTE (no route) */
+	NET_EV_PEER_MTU,        /* peer: net_peer_mtu() changed */
+	NET_EV_LOOKUP,          /* token, hit, addrs; addr_count 0: not found */
+	NET_EV_ECHO,            /* token, hops, len, id, addr: of the one who answered;
+	                           level: relays that the request passed */
+	NET_EV_ECHO_ERROR,      /* token, reason, id, addr, level, hops */
+	NET_EV_AUTH_FAILED,     /* a handshake ended wrong: link, ll, reason */
+};
+
+enum net_err {
+	NET_ERR_NONE,
+	NET_ERR_ROUTE,       /* no route; level says where */
+	NET_ERR_HOPS,        /* hop limit reached */
+	NET_ERR_TOO_BIG,     /* mtu says what fits */
+	NET_ERR_GONE,        /* somebody else has that address now */
+	NET_ERR_UNKNOWN,     /* lookup found nothing */
+	NET_ERR_IDENTITY,    /* handshake: not the identity that was configured */
+	NET_ERR_POLICY,      /* handshake: not on the list, or wrong network secret */
+	NET_ERR_TIMEOUT,     /* neighbour silent */
+	NET_ERR_CARRIER,     /* link lost its carrier */
+	NET_ERR_GOODBYE,     /* neighbour left */
+	NET_ERR_REPLACED,    /* a newer adjacency took its place */
+	NET_ERR_COUNT
+};
+const char *net_err_text(enum net_err err);
+
+#define NET_ADDRS_MAX 64  /* addresses of one identity, at most */
+
+struct net_event {
+	enum net_event_kind kind;
+	enum net_err reason;
+	uint64_t token;
+	net_peer peer;
+	int link;
+	uint8_t id[PN_ID_LEN];
+	uint8_t hit[PN_HIT_LEN];
+	struct pn_lladdr ll;
+	uint64_t addr;
+	uint8_t level;         /* height for NET_EV_ADDRESS */
+	uint16_t hops;         /* hop limit left on arrival */
+	uint16_t len;
+	uint32_t mtu;
+	uint32_t addr_count;
+	uint64_t addrs[NET_ADDRS_MAX];
+};
+
+/** net_next_event() - Return: false when there is none.  The ring is bounded;
+ *  when the host does not drain it the oldest are dropped and counted */
+bool net_next_event(struct net *net, struct net_event *ev);
+
+/* Looking in: for status displays, tests and the simulator ------------------ */
+
+struct net_neighbour {
+	uint8_t id[PN_ID_LEN];
+	int link;
+	struct pn_lladdr ll;
+	uint16_t facet;        /* ours */
+	uint16_t peer_facet;
+	uint64_t addr;         /* of its facet */
+	bool same_network;
+	uint16_t cost;
+	uint64_t rtt_ns;       /* smoothed; 0 unknown */
+	uint64_t up_ns;        /* since the handshake */
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	uint32_t hint;
+};
+/** net_neighbour_at() - Return: false behind the last; @index counts from 0 */
+bool net_neighbour_at(const struct net *net, size_t index, struct net_neighbour *out, struct pn_time now);
+
+/* One area of one facet, from the leaf (index 0) to the root. */
+struct net_area {
+	uint16_t facet;
+	uint64_t area_id;
+	uint8_t base;          /* level of its contents: it occupies a block 2^base */
+	uint8_t top;           /* level it hangs at; NET_TOP_NONE: root */
+	uint8_t bit;
+	uint8_t leader[PN_ID_LEN];
+	uint16_t leader_facet;
+	bool leading;          /* by this facet */
+	uint32_t epoch, seq;
+	uint32_t count;        /* coarse node count */
+	uint64_t parent_id;    /* 0: root */
+	uint64_t child_id[2];
+	uint64_t sibling_id;   /* 0: the sibling block is free */
+};
+#define NET_TOP_NONE 255
+bool net_area_at(const struct net *net, uint16_t facet, size_t index, struct net_area *out);
+
+/* One next hop of one sibling route. */
+struct net_route {
+	uint16_t facet;
+	uint8_t level;         /* of the sibling */
+	uint64_t block;        /* first address of the sibling block */
+	uint64_t sibling_id;
+	uint32_t metric;       /* in NET_COST_UNIT per perfect cable; NET_METRIC_INF */
+	uint8_t next_id[PN_ID_LEN];
+	int link;              /* -1: another facet of this node */
+	bool selected;
+	bool feasible;
+	uint32_t count;
+};
+#define NET_COST_UNIT 16
+#define NET_METRIC_INF 65535
+bool net_route_at(const struct net *net, size_t index, struct net_route *out);
+
+uint16_t net_facet_count(const struct net *net);   /* live facets are numbered from 0 with no gaps in this iteration */
+uint64_t net_address(const struct net *net, uint16_t facet);
+uint8_t net_height(const struct net *net);
+uint64_t net_root_id(const struct net *net);
+
+#define NET_LEVEL_ANY 255  /* level of a packet that has not been forwarded yet */
+/** net_next_hop() - where a packet for @dst would go now, for the simulator's
+ *  stretch figures and for status.  Pure: changes nothing.
+ *  @facet: facet it is at   @level: in and out, the level the packet carries
+ *  Return: 0 and the neighbour's identity, facet; 1: here; PN_EUNREACH */
+int net_next_hop(const struct net *net, uint16_t facet, uint64_t dst, uint8_t *level,
+		 uint16_t flow, uint8_t next_id[PN_ID_LEN], uint16_t *next_facet);
+
+/* Counters: one name and value per drop reason and message kind. */
+struct net_counter { const char *name; uint64_t value; };
+bool net_counter_at(const struct net *net, size_t index, struct net_counter *out);
+
+#endif

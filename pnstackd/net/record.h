@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/* record.h - area records: what one area of the tree is, signed by its leader
+ *
+ * An area belongs to its first leader: the id is a hash of the leader's
+ * identity, facet, boot counter and a nonce, so nobody else can sign a record
+ * for it.  A leader that has to leave its parent raises the epoch: a listing
+ * of the older epoch no longer counts for it.
+ *
+ * Records are immutable once made.  A node keeps one copy of each version it
+ * needs in a pool and refers to it by a counted handle.
+ */
+#ifndef PN_RECORD_H
+#define PN_RECORD_H
+
+#include "pnstackd/net/net_int.h"
+
+#define REC_WIRE_LEN 180         /* bytes on the wire, signature included */
+#define REC_LEVEL_MAX 62         /* highest level an area may hang at */
+
+struct rec_child {
+	uint64_t id;             /* 0: free */
+	uint64_t leader;         /* node id (rec_node_id()) of its leader */
+	uint32_t epoch;
+	uint8_t count;           /* coarse node count, see rec_count_code() */
+};
+
+struct rec {
+	uint64_t id;
+	uint8_t leader_id[PN_ID_LEN];
+	uint64_t boot;           /* boot counter of the leader when it made the area */
+	uint32_t nonce;          /* 0: a leaf */
+	uint16_t facet;          /* the leader's */
+	uint64_t leader;         /* node id of the leader, derived from these */
+	uint32_t epoch, seq;
+	uint8_t base;            /* level of its contents: its block has 2^base addresses */
+	uint8_t top;             /* level it hangs at; NET_TOP_NONE for a root */
+	uint8_t bit;             /* its bit at that level */
+	uint8_t count;           /* coarse node count */
+	uint64_t parent;         /* 0 for a root */
+	uint64_t deputy;         /* node id of the other child's leader, 0 none */
+	struct rec_child child[2]; /* by bit; both free in a leaf */
+	uint8_t sig[64];
+};
+
+/** rec_node_id() - the name of one facet of one node since its last boot */
+uint64_t rec_node_id(const uint8_t id[PN_ID_LEN], uint16_t facet, uint64_t boot);
+
+/** rec_init() - a fresh area of ours: id from the nonce, no parent; not signed */
+void rec_init(struct rec *r, const struct net *net, uint16_t facet, uint32_t nonce);
+
+/** rec_sign() - raise seq, coarse counts stay as set, sign with the node's key */
+void rec_sign(const struct net *net, struct rec *r);
+
+void rec_build(struct pn_wr *w, const struct rec *r);
+
+/** rec_parse() - one record, its id checked against its leader, not its signature
+ *  Return: 0, PN_EBADMSG; the reader is moved past it */
+PN_MUST_CHECK int rec_parse(struct pn_rd *rd, struct rec *out);
+
+/** rec_verify() - signature; PN_EAUTH */
+PN_MUST_CHECK int rec_verify(const struct rec *r);
+
+/** rec_newer() - Return: @a replaces @b (same id) */
+bool rec_newer(const struct rec *a, const struct rec *b);
+
+/** rec_lists() - Return: the bit under which @p lists (id, epoch, leader), or -1 */
+int rec_lists(const struct rec *p, uint64_t id, uint32_t epoch, uint64_t leader);
+
+/* Coarse counts: eight steps per doubling, exact up to 16.  rec_count_sum() rounds
+ * to the nearest, so that the error does not grow with the height. */
+uint32_t rec_count_value(uint8_t code);
+uint8_t rec_count_sum(uint8_t a, uint8_t b);
+#define REC_COUNT_ONE 0          /* the code of 1 */
+
+/* Pool of versions ------------------------------------------------------- */
+
+typedef uint16_t rec_ref;        /* 0: none */
+
+struct rec_pool {
+	struct rec *rec;         /* [cap], rec_ref - 1 is the index */
+	uint16_t *refs;
+	uint16_t *next;          /* hash chain or free list */
+	uint16_t *bucket;        /* heads, power of two */
+	uint32_t cap, bucket_count;
+	uint16_t free;
+	uint32_t used;
+};
+
+void rec_pool_carve(struct rec_pool *p, struct arena *a, uint32_t cap);
+void rec_pool_init(struct rec_pool *p);
+/** rec_intern() - a counted handle for this version; 0 when the pool is full */
+rec_ref rec_intern(struct rec_pool *p, const struct rec *r);
+/** rec_find() - is this very version there?  Not counted; 0: no */
+rec_ref rec_find(struct rec_pool *p, const struct rec *r);
+rec_ref rec_get(struct rec_pool *p, rec_ref ref);   /* one more reference */
+void rec_put(struct rec_pool *p, rec_ref ref);      /* 0 does nothing */
+static inline const struct rec *rec_at(const struct rec_pool *p, rec_ref ref)
+{
+	PN_ASSERT(ref != 0);
+	return &p->rec[ref - 1];
+}
+
+#endif

@@ -1,0 +1,763 @@
+/* SPDX-License-Identifier: ISC */
+/* route.c - distance vector to siblings and leaders
+ *
+ * Theory of operation
+ *
+ * A facet has a destination for each area of its chain above the leaf (the
+ * area's leader) and for each area below the root (its sibling).  A route to
+ * either is told only to neighbours inside that area: the state of a node grows
+ * with the height of the tree, not with the number of nodes.
+ *
+ * This is Babel (RFC 8966) without its periodic updates, because the channel
+ * between neighbours is reliable and in order:
+ *  - a source is (destination, router): the leader of the area, or a border node
+ *    with a neighbour inside the sibling.  It owns a sequence number;
+ *  - what a neighbour advertises is kept for every neighbour (struct via), and it
+ *    is feasible if its sequence number is newer than, or its metric smaller than,
+ *    what we ever advertised ourselves for that source (struct fd; 3.5.1).  Only
+ *    feasible routes are used, so there is no loop;
+ *  - when only unfeasible ones are left, the source is asked for a newer number
+ *    (3.8.1.2); the request follows the selected routes towards it;
+ *  - what is gone is retracted at once (metric NET_METRIC_INF).
+ * A border's own direct neighbours in the sibling are vias as well, with the border
+ * as the source and nothing to be compared: they cannot loop.
+ *
+ * A leader raises its number every BEAT_NS * 2^(level/2).  If a route to a leader
+ * has not seen a new number for several beats it is dropped: the backstop for
+ * whatever retraction does not reach.
+ *
+ * Route entry: kind and flags 1 (bit 0: sibling) | area 8 | router 8 | seqno 2 |
+ * metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
+ */
+#include "pnstackd/net/ctl_int.h"
+
+#include <string.h>
+
+#define DEST_MAX (2 * CHAIN_MAX)
+#define ENTRY_MAX 44             /* bytes of the largest entry, kind byte included */
+#define REQUEST_EVERY_NS PN_MS(250)
+#define REQUEST_HOPS 250
+#define BEATS_MISSED 4           /* at most a factor of four of silence */
+
+static bool seqno_newer(uint16_t a, uint16_t b)
+{
+	return (int16_t)(a - b) > 0;     /* RFC 8966 3.2.1 */
+}
+
+/* Vias ------------------------------------------------------------------ */
+
+static struct via *via_at(const struct net *net, uint16_t ref)
+{
+	PN_ASSERT(ref != 0);
+	return &net->ctl->vias[ref - 1];
+}
+
+#define for_each_via(net, d, v) \
+	for (struct via *v = (d)->vias ? via_at(net, (d)->vias) : NULL; v; \
+	     v = v->next ? via_at(net, v->next) : NULL)
+
+static uint16_t via_ref(const struct net *net, const struct via *v)
+{
+	return v ? (uint16_t)(v - net->ctl->vias + 1) : 0;
+}
+
+static struct via *via_find(const struct net *net, const struct dest *d, uint32_t adj)
+{
+	for_each_via(net, d, v)
+		if (v->adj == adj)
+			return v;
+	return NULL;
+}
+
+static struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
+{
+	struct via *v = via_find(net, d, adj);
+	uint16_t ref = net->ctl->via_free;
+
+	if (v)
+		return v;
+	if (!ref) {
+		count(net, route_full);
+		return NULL;
+	}
+	v = via_at(net, ref);
+	net->ctl->via_free = v->next;
+	memset(v, 0, sizeof(*v));
+	v->adj = adj;
+	v->metric = NET_METRIC_INF;
+	v->next = d->vias;
+	d->vias = ref;
+	return v;
+}
+
+static void via_drop(struct net *net, struct dest *d, uint32_t adj)
+{
+	uint16_t *at = &d->vias;
+
+	while (*at) {
+		struct via *v = via_at(net, *at);
+		uint16_t ref = *at;
+
+		if (v->adj != adj) {
+			at = &v->next;
+			continue;
+		}
+		if (d->selected == ref)
+			d->selected = 0;
+		*at = v->next;
+		v->next = net->ctl->via_free;
+		net->ctl->via_free = ref;
+		return;
+	}
+}
+
+/* Destinations ------------------------------------------------------------- */
+
+struct dest *dest_find(const struct facet *f, enum dest_kind kind, uint64_t area)
+{
+	unsigned i;
+
+	for (i = 0; i < f->dest_high; i++)
+		if (f->dests[i].area == area && f->dests[i].kind == kind)
+			return &f->dests[i];
+	return NULL;
+}
+
+static const struct fd *fd_find(const struct dest *d, uint64_t router)
+{
+	unsigned i;
+
+	for (i = 0; i < FD_MAX; i++)
+		if (d->fd[i].router == router)
+			return &d->fd[i];
+	return NULL;
+}
+
+static void fd_update(struct dest *d, uint64_t router, uint16_t seqno, uint16_t metric, struct pn_time now)
+{
+	const struct fd *known = fd_find(d, router);
+	struct fd *fd = known ? &d->fd[known - d->fd] : NULL;
+	unsigned i;
+
+	if (!fd) {
+		fd = &d->fd[0];
+		for (i = 1; i < FD_MAX; i++)
+			if (pn_time_before(d->fd[i].used, fd->used))
+				fd = &d->fd[i];
+		*fd = (struct fd){router, seqno, metric, now};
+	} else if (seqno_newer(seqno, fd->seqno)) {
+		fd->seqno = seqno;
+		fd->metric = metric;
+	} else if (seqno == fd->seqno && metric < fd->metric) {
+		fd->metric = metric;
+	}
+	fd->used = now;
+}
+
+static bool via_heard(const struct facet *f, const struct via *v)
+{
+	return v->direct || (v->router && v->router != f->node_id && v->metric < NET_METRIC_INF);
+}
+
+static bool via_feasible(const struct facet *f, const struct dest *d, const struct via *v)
+{
+	const struct fd *fd;
+
+	if (v->direct)
+		return true;
+	if (!via_heard(f, v))
+		return false;
+	fd = fd_find(d, v->router);
+	return !fd || seqno_newer(v->seqno, fd->seqno) ||
+	       (v->seqno == fd->seqno && v->metric < fd->metric);
+}
+
+static uint32_t via_total(const struct net *net, const struct via *v)
+{
+	uint32_t m = (v->direct ? 0u : v->metric) + nb_cost(net, v->adj);
+
+	return m < NET_METRIC_INF ? m : NET_METRIC_INF - 1;
+}
+
+static void dest_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now);
+
+/* Choose the best feasible route; the one in use stays among equals. */
+static void dest_select(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+{
+	struct via *best = NULL;
+	uint32_t best_total = NET_METRIC_INF;
+	bool starving = false;
+
+	if (d->own && d->kind == DEST_LEADER)
+		return;
+	for_each_via(net, d, v) {
+		uint32_t total;
+
+		if (!via_feasible(f, d, v)) {
+			starving |= via_heard(f, v);
+			continue;
+		}
+		total = via_total(net, v);
+		if (total < best_total || (total == best_total && via_ref(net, v) == d->selected)) {
+			best = v;
+			best_total = total;
+		}
+	}
+	d->selected = via_ref(net, best);
+	d->metric = (uint16_t)best_total;
+	d->own = d->kind == DEST_SIBLING && best && best->direct;
+	if (best) {
+		d->lost_at = PN_TIME_NEVER;
+		d->requests = 0;
+		if (!best->direct)
+			fd_update(d, best->router, best->seqno, d->metric, now);
+	} else {
+		if (pn_time_is_never(d->lost_at))
+			d->lost_at = now;
+		facet_poke(net, f, now);
+		if (starving)
+			dest_request(net, f, d, now);
+	}
+}
+
+static void dest_changed(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+{
+	dest_select(net, f, d, now);
+	for_each_nb(net, f, a)
+		net->ctl->nbs[a].tx_dirty = true;
+	facet_poke(net, f, now);
+}
+
+static uint64_t beat_ns(const struct net *net, const struct facet *f, uint64_t area)
+{
+	int i = chain_find(net, &f->chain, area);
+	unsigned level = i > 0 ? facet_rec(net, f, (unsigned)i)->base : 0;
+
+	return BEAT_NS << (level / 2);
+}
+
+static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind kind, uint64_t area,
+			     struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 0; i < DEST_MAX; i++) {
+		struct dest *d = &f->dests[i];
+
+		if (d->area)
+			continue;
+		if (f->dest_high <= i)
+			f->dest_high = (uint8_t)(i + 1);
+		memset(d, 0, sizeof(*d));
+		d->area = area;
+		d->kind = kind;
+		d->metric = NET_METRIC_INF;
+		d->lost_at = now;
+		d->next_beat = PN_TIME_NEVER;
+		/* Neighbours may have told us before we were in that area. */
+		for_each_nb(net, f, a) {
+			struct nb *nb = &net->ctl->nbs[a];
+			struct via *v;
+
+			if (!nb->ready || chain_find(net, &nb->chain, area) < 0)
+				continue;
+			v = via_have(net, d, a);
+			if (v)
+				v->tx_want = true;
+		}
+		return d;
+	}
+	count(net, route_full);
+	return NULL;
+}
+
+static void dest_del(struct net *net, struct dest *d)
+{
+	while (d->vias)
+		via_drop(net, d, via_at(net, d->vias)->adj);
+	memset(d, 0, sizeof(*d));
+}
+
+void route_init(struct net *net, struct facet *f)
+{
+	(void)net;
+	memset(f->dests, 0, DEST_MAX * sizeof(*f->dests));
+}
+
+/* A neighbour's place changed: is it in the sibling itself, or in the area still? */
+static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint32_t adj)
+{
+	const struct nb *nb = &net->ctl->nbs[adj];
+	bool direct = d->kind == DEST_SIBLING && nb->ready && nb->common < nb->chain.n &&
+		      nb->common > 0 && nb->common_own > 0 &&
+		      facet_rec(net, f, nb->common_own - 1u)->id == d->area;
+	bool inside = nb->ready && chain_find(net, &nb->chain, d->area) >= 0;
+	struct via *v = via_find(net, d, adj);
+	struct sib s = {0};
+	bool changed;
+
+	if (!v && !direct)
+		return false;
+	if (!direct && !inside) {
+		via_drop(net, d, adj);
+		return true;
+	}
+	if (direct) {
+		const struct rec *y = chain_rec(net, &nb->chain, nb->common - 1u);
+
+		s = (struct sib){y->id, y->leader, y->epoch, y->base, y->count};
+		v = via_have(net, d, adj);
+		if (!v)
+			return false;
+	}
+	changed = v->direct != direct || (direct && memcmp(&v->sib, &s, sizeof(s)));
+	v->direct = direct;
+	if (direct) {
+		v->sib = s;
+		v->router = 0;
+	}
+	return changed;
+}
+
+void route_on_chain(struct net *net, struct facet *f, uint32_t adj, struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 0; i < f->dest_high; i++)
+		if (f->dests[i].area && dest_on_chain(net, f, &f->dests[i], adj))
+			dest_changed(net, f, &f->dests[i], now);
+}
+
+static bool dest_wanted(const struct net *net, const struct facet *f, const struct dest *d)
+{
+	int i = chain_find(net, &f->chain, d->area);
+
+	if (i < 0)
+		return false;
+	return d->kind == DEST_LEADER ? i > 0 : facet_rec(net, f, (unsigned)i)->parent != 0;
+}
+
+static void dest_lead(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+{
+	if (d->own)
+		return;
+	d->own = true;
+	d->selected = 0;
+	d->metric = 0;
+	d->lost_at = PN_TIME_NEVER;
+	d->next_beat = pn_time_add(now, beat_ns(net, f, d->area));
+}
+
+/* Forwarding asks by level: one step instead of a search. */
+static void level_index(const struct net *net, struct facet *f)
+{
+	unsigned i;
+
+	memset(f->by_level, 0, sizeof(f->by_level));
+	for (i = 0; i + 1 < f->chain.n; i++) {
+		const struct rec *r = facet_rec(net, f, i);
+		const struct dest *d = dest_find(f, DEST_SIBLING, r->id);
+
+		if (d && r->top < PN_ARRAY_LEN(f->by_level))
+			f->by_level[r->top] = (uint8_t)(d - f->dests + 1);
+	}
+}
+
+/* Our chain changed: the destinations follow it. */
+void route_sync_dests(struct net *net, struct facet *f, struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 0; i < f->dest_high; i++)
+		if (f->dests[i].area && !dest_wanted(net, f, &f->dests[i]))
+			dest_del(net, &f->dests[i]);
+	for (i = 0; i < f->chain.n; i++) {
+		const struct rec *r = facet_rec(net, f, i);
+		struct dest *d;
+
+		if (r->parent && !dest_find(f, DEST_SIBLING, r->id))
+			dest_add(net, f, DEST_SIBLING, r->id, now);
+		if (i == 0)
+			continue;
+		d = dest_find(f, DEST_LEADER, r->id);
+		if (!d)
+			d = dest_add(net, f, DEST_LEADER, r->id, now);
+		if (d && r->leader == f->node_id)
+			dest_lead(net, f, d, now);
+	}
+	for_each_nb(net, f, a)
+		route_on_chain(net, f, a, now);
+	level_index(net, f);
+}
+
+void route_neighbour_gone(struct net *net, struct facet *f, uint32_t adj, struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 0; i < f->dest_high; i++) {
+		struct dest *d = &f->dests[i];
+
+		if (!d->area || !via_find(net, d, adj))
+			continue;
+		via_drop(net, d, adj);
+		dest_changed(net, f, d, now);
+	}
+}
+
+void route_on_cost(struct net *net, struct facet *f, uint32_t adj, struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 0; i < f->dest_high; i++)
+		if (f->dests[i].area && via_find(net, &f->dests[i], adj))
+			dest_changed(net, f, &f->dests[i], now);
+}
+
+/* Beats and repeated requests ------------------------------------------------ */
+
+static void forget_source(struct net *net, struct dest *d)
+{
+	for_each_via(net, d, v)
+		if (!v->direct)
+			v->metric = NET_METRIC_INF;
+}
+
+void route_duties(struct net *net, struct facet *f, struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 0; i < f->dest_high; i++) {
+		struct dest *d = &f->dests[i];
+
+		if (!d->area)
+			continue;
+		if (pn_time_due(d->next_beat, now)) {
+			if (d->own) {
+				d->seqno++;
+				d->next_beat = pn_time_add(now, beat_ns(net, f, d->area));
+			} else {
+				d->next_beat = PN_TIME_NEVER;
+				forget_source(net, d);
+			}
+			dest_changed(net, f, d, now);
+		}
+		if (!d->own && !d->selected && pn_time_due(d->next_request, now))
+			dest_select(net, f, d, now);
+		facet_poke(net, f, d->next_beat);
+	}
+}
+
+/* Requests --------------------------------------------------------------------- */
+
+/* CTL_SEQNO_REQUEST: type 1 | kind 1 | area 8 | router 8 | seqno 2 | hops 1 */
+static void request_send(struct net *net, uint32_t adj, enum dest_kind kind, uint64_t area,
+			 uint64_t router, uint16_t seqno, unsigned hops, struct pn_time now)
+{
+	uint8_t buf[24];
+	struct pn_wr w;
+
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_u8(&w, CTL_SEQNO_REQUEST);
+	pn_wr_u8(&w, kind);
+	pn_wr_u64(&w, area);
+	pn_wr_u64(&w, router);
+	pn_wr_u16(&w, seqno);
+	pn_wr_u8(&w, hops);
+	PN_ASSERT(pn_wr_ok(&w));
+	count(net, route_requests);
+	adj_soft_send(net, adj, buf, w.len, now);
+}
+
+static void dest_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+{
+	if (!pn_time_due(d->next_request, now) && d->requests) {
+		facet_poke(net, f, d->next_request);
+		return;
+	}
+	for_each_via(net, d, v) {
+		const struct fd *fd;
+
+		if (!via_heard(f, v) || via_feasible(f, d, v))
+			continue;
+		fd = fd_find(d, v->router);
+		PN_ASSERT(fd != NULL);   /* otherwise it would be feasible */
+		request_send(net, v->adj, d->kind, d->area, v->router,
+			     (uint16_t)(fd->seqno + 1), REQUEST_HOPS, now);
+	}
+	if (d->requests < 5)
+		d->requests++;
+	d->next_request = pn_time_add(now, REQUEST_EVERY_NS << (d->requests - 1));
+	facet_poke(net, f, d->next_request);
+}
+
+/* The neighbour through which a request for @router gets closer to it. */
+static struct via *towards(struct net *net, struct facet *f, struct dest *d, uint64_t router, uint32_t not)
+{
+	struct via *sel = d->selected ? via_at(net, d->selected) : NULL;
+
+	if (sel && sel->router == router && sel->adj != not)
+		return sel;
+	for_each_via(net, d, v)
+		if (v->router == router && v->adj != not && via_heard(f, v) && via_feasible(f, d, v))
+			return v;
+	for_each_via(net, d, v)
+		if (v->router == router && v->adj != not && via_heard(f, v))
+			return v;
+	return NULL;
+}
+
+void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd, struct pn_time now)
+{
+	unsigned kind = pn_rd_u8(rd);
+	uint64_t area = pn_rd_u64(rd), router = pn_rd_u64(rd);
+	uint16_t seqno = pn_rd_u16(rd);
+	unsigned hops = pn_rd_u8(rd);
+	struct dest *d;
+	struct via *v, *sel;
+
+	if (!pn_rd_finish(rd) || kind > DEST_SIBLING || !area) {
+		count(net, ctl_malformed);
+		return;
+	}
+	d = dest_find(f, kind, area);
+	if (!d)
+		return;
+	if (router == f->node_id) {
+		if (d->own && seqno_newer(seqno, d->seqno)) {
+			d->seqno = seqno;
+			dest_changed(net, f, d, now);
+		}
+		return;
+	}
+	sel = d->selected ? via_at(net, d->selected) : NULL;
+	if (sel && !sel->direct && sel->router == router && !seqno_newer(seqno, sel->seqno)) {
+		v = via_find(net, d, adj);
+		if (v)
+			v->tx_sent = false;      /* tell it once more */
+		net->ctl->nbs[adj].tx_dirty = true;
+		facet_poke(net, f, now);
+		return;
+	}
+	v = hops > 1 ? towards(net, f, d, router, adj) : NULL;
+	if (v)
+		request_send(net, v->adj, d->kind, area, router, seqno, hops - 1, now);
+}
+
+/* Updates ------------------------------------------------------------------------ */
+
+void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd, struct pn_time now)
+{
+	unsigned kind = pn_rd_u8(rd) & 1;
+	uint64_t area = pn_rd_u64(rd), router = pn_rd_u64(rd);
+	uint16_t seqno = pn_rd_u16(rd), metric = pn_rd_u16(rd);
+	struct sib s = {0};
+	struct dest *d;
+	struct via *v;
+
+	if (kind == DEST_SIBLING) {
+		s.id = pn_rd_u64(rd);
+		s.leader = pn_rd_u64(rd);
+		s.epoch = pn_rd_u32(rd);
+		s.base = pn_rd_u8(rd);
+		s.count = pn_rd_u8(rd);
+	}
+	if (rd->bad || !area)
+		return;
+	d = dest_find(f, kind, area);
+	v = d ? via_have(net, d, adj) : NULL;
+	if (!v)
+		return;                  /* not in that area (any more); we ask if we ever are */
+	count(net, route_updates);
+	if (v->direct)
+		return;                  /* it is in the sibling itself: an old entry */
+	if (d->kind == DEST_LEADER && !d->own && (seqno_newer(seqno, v->seqno) || !v->router))
+		d->next_beat = pn_time_add(now, beat_ns(net, f, area) * BEATS_MISSED);
+	v->router = router;
+	v->seqno = seqno;
+	v->metric = metric;
+	v->sib = s;
+	dest_changed(net, f, d, now);
+}
+
+void route_on_want(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd)
+{
+	unsigned kind = pn_rd_u8(rd);
+	uint64_t area = pn_rd_u64(rd);
+	struct dest *d = rd->bad || !area ? NULL : dest_find(f, kind, area);
+	struct via *v = d ? via_find(net, d, adj) : NULL;
+
+	if (!v)
+		return;
+	v->tx_sent = false;
+	net->ctl->nbs[adj].tx_dirty = true;
+	facet_poke(net, f, net->now);
+}
+
+/* What we advertise to one neighbour: nothing towards our own next hop. */
+struct advert { uint64_t router; uint16_t seqno, metric; struct sib sib; };
+
+static struct advert dest_advert(const struct net *net, const struct facet *f, const struct dest *d,
+				 uint32_t adj)
+{
+	struct advert ad = {f->node_id, d->seqno, d->metric, {0}};
+	const struct via *sel = d->selected ? via_at(net, d->selected) : NULL;
+
+	if (sel)
+		ad.sib = sel->sib;
+	if (sel && !sel->direct) {
+		ad.router = sel->router;
+		ad.seqno = sel->seqno;
+		if (sel->adj == adj)
+			ad.metric = NET_METRIC_INF;
+	}
+	return ad;
+}
+
+static bool advert_told(const struct via *v, const struct advert *ad)
+{
+	if (ad->metric >= NET_METRIC_INF && (!v->tx_sent || v->tx_metric >= NET_METRIC_INF))
+		return true;             /* nothing was told, nothing to take back */
+	return v->tx_sent && v->tx_router == ad->router && v->tx_seqno == ad->seqno &&
+	       v->tx_metric == ad->metric && v->tx_sib_id == ad->sib.id &&
+	       v->tx_sib_epoch == ad->sib.epoch && v->tx_sib_count == ad->sib.count;
+}
+
+static void advert_write(struct pn_wr *w, const struct dest *d, struct via *v, const struct advert *ad)
+{
+	pn_wr_u8(w, ENTRY_ROUTE);
+	pn_wr_u8(w, d->kind);
+	pn_wr_u64(w, d->area);
+	pn_wr_u64(w, ad->router);
+	pn_wr_u16(w, ad->seqno);
+	pn_wr_u16(w, ad->metric);
+	if (d->kind == DEST_SIBLING) {
+		pn_wr_u64(w, ad->sib.id);
+		pn_wr_u64(w, ad->sib.leader);
+		pn_wr_u32(w, ad->sib.epoch);
+		pn_wr_u8(w, ad->sib.base);
+		pn_wr_u8(w, ad->sib.count);
+	}
+	v->tx_sent = true;
+	v->tx_router = ad->router;
+	v->tx_seqno = ad->seqno;
+	v->tx_metric = ad->metric;
+	v->tx_sib_id = ad->sib.id;
+	v->tx_sib_epoch = ad->sib.epoch;
+	v->tx_sib_count = ad->sib.count;
+}
+
+/* Return: everything is told */
+bool route_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w)
+{
+	const struct nb *nb = &net->ctl->nbs[adj];
+	unsigned i;
+
+	if (!nb->ready)
+		return true;
+	for (i = 0; i < f->dest_high; i++) {
+		struct dest *d = &f->dests[i];
+		struct advert ad;
+		struct via *v;
+
+		if (!d->area || chain_find(net, &nb->chain, d->area) < 0)
+			continue;
+		v = via_have(net, d, adj);
+		if (!v)
+			continue;
+		if (w->cap - w->len < ENTRY_MAX + 10)
+			return false;
+		if (v->tx_want) {
+			pn_wr_u8(w, ENTRY_WANT);
+			pn_wr_u8(w, d->kind);
+			pn_wr_u64(w, d->area);
+			v->tx_want = false;
+		}
+		ad = dest_advert(net, f, d, adj);
+		if (!advert_told(v, &ad))
+			advert_write(w, d, v, &ad);
+	}
+	return true;
+}
+
+bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d, const struct via *v)
+{
+	(void)net;
+	return via_feasible(f, d, v);
+}
+
+/* Use ------------------------------------------------------------------------------ */
+
+int route_leader_hop(struct net *net, struct facet *f, uint64_t area)
+{
+	struct dest *d = dest_find(f, DEST_LEADER, area);
+
+	if (chain_rec(net, &f->chain, 0)->id == area)
+		return -2;               /* our own leaf */
+	if (!d)
+		return -1;
+	if (d->own)
+		return -2;
+	return d->selected ? (int)via_at(net, d->selected)->adj : -1;
+}
+
+const struct sib *route_sib(const struct net *net, const struct facet *f, unsigned i)
+{
+	struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i)->id);
+	const struct sib *best = NULL;
+
+	if (!d)
+		return NULL;
+	/* While a slot is being split, borders may still show the old, smaller area. */
+	for_each_via(net, d, v)
+		if (via_heard(f, v) && (via_feasible(f, d, v) || via_ref(net, v) == d->selected) &&
+		    (!best || v->sib.base > best->base))
+			best = &v->sib;
+	return best;
+}
+
+static struct dest *dest_at_level(const struct net *net, uint16_t facet, unsigned level)
+{
+	struct facet *f = facet_at(net, facet);
+
+	if (level >= PN_ARRAY_LEN(f->by_level) || !f->by_level[level])
+		return NULL;
+	return &f->dests[f->by_level[level] - 1];
+}
+
+bool route_sibling_exists(const struct net *net, uint16_t facet, unsigned level)
+{
+	return dest_alive(dest_at_level(net, facet, level));
+}
+
+int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t flow)
+{
+	struct facet *f = facet_at(net, facet);
+	struct dest *d = dest_at_level(net, facet, level);
+	unsigned equal = 0, pick;
+
+	if (!d || !d->selected)
+		return -1;
+	/* Equal costs share the load by flow. */
+	for_each_via(net, d, v)
+		if (via_feasible(f, d, v) && via_total(net, v) == d->metric)
+			equal++;
+	pick = equal > 1 ? flow % equal : 0;
+	for_each_via(net, d, v)
+		if (via_feasible(f, d, v) && via_total(net, v) == d->metric && pick-- == 0)
+			return (int)v->adj;
+	return (int)via_at(net, d->selected)->adj;
+}
+
+int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not)
+{
+	struct facet *f = facet_at(net, facet);
+	struct dest *d = dest_at_level(net, facet, level);
+	const struct via *best = NULL;
+
+	if (!d)
+		return -1;
+	for_each_via(net, d, v)
+		if ((int)v->adj != not && via_feasible(f, d, v) && (!best || v->metric < best->metric))
+			best = v;
+	return best ? (int)best->adj : -1;
+}

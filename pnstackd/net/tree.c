@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: ISC */
+/* tree.c - the area tree of one facet
+ *
+ * Theory of operation
+ *
+ * A facet holds the records of the areas it is in: its *chain*, from its own
+ * leaf to the root.  The chain is rebuilt whenever something may have changed:
+ * starting at the leaf, each step takes the newest record of the parent area
+ * that the facet or one of its neighbours holds.  A neighbour's record counts
+ * only for an area that our own chain leads to, so nothing is merged from
+ * outside an area.  Bases strictly rise along a chain, so it always ends.
+ *
+ * The leader of an area has duties, run by tree_duties():
+ *  - it lists its two children: the one it is in itself, and the other as the
+ *    sibling routes show it (route_sib()).  A listed child keeps its slot for
+ *    LIST_NS of silence, a granted one for LEASE_NS until it is first seen;
+ *  - it sees to it that its own area is listed by its parent.  If a living parent
+ *    has not listed it, with this epoch and leader, for GRACE_NS, it detaches;
+ *  - if the parent's leader cannot be reached for LOST_NS, it detaches.
+ * To detach is to become a root with the epoch raised: no older listing counts
+ * for it then, and the area grafts again as a whole (join.c).
+ *
+ * So a dead leader's children become networks of their own and merge again, and
+ * an area that is cut in two falls apart into the children of what lost its
+ * leader, while the part with the leader stays what it was.
+ *
+ * Invariants: an area has one leader for all its life (record.h), so two halves
+ * can never both give away its slots.  Every record in a chain was verified.
+ * All timers are kept per area and follow it when the chain shifts.
+ */
+#include "pnstackd/net/ctl_int.h"
+
+#include <string.h>
+
+int chain_find(const struct net *net, const struct chain *c, uint64_t area)
+{
+	unsigned i;
+
+	for (i = 0; i < c->n; i++)
+		if (chain_rec(net, c, i)->id == area)
+			return (int)i;
+	return -1;
+}
+
+uint64_t chain_addr(const struct net *net, const struct chain *c)
+{
+	uint64_t addr = 0;
+	unsigned i;
+
+	for (i = 0; i < c->n; i++) {
+		const struct rec *r = chain_rec(net, c, i);
+
+		if (r->parent)
+			addr |= (uint64_t)r->bit << r->top;
+	}
+	return addr;
+}
+
+const struct rec *facet_root_rec(const struct net *net, const struct facet *f)
+{
+	if (!f->complete)
+		return NULL;
+	return facet_rec(net, f, f->chain.n - 1u);
+}
+
+void tree_facet_init(struct net *net, struct facet *f)
+{
+	struct rec r;
+	unsigned i;
+
+	rec_init(&r, net, f->index, 0);
+	rec_sign(net, &r);
+	f->node_id = r.id;
+	f->chain.at[0] = rec_intern(&net->ctl->recs, &r);
+	PN_ASSERT(f->chain.at[0] != 0);  /* the pool is sized for all leaves */
+	f->chain.n = 1;
+	f->complete = true;
+	f->root = r.id;
+	for (i = 0; i < CHAIN_MAX; i++) {
+		f->bad[i] = PN_TIME_NEVER;
+		f->silent[i] = PN_TIME_NEVER;
+		f->lease[i] = (struct pn_time){0};
+	}
+}
+
+/* Where a neighbour stands, as its committed chain tells. */
+void tree_locate(const struct net *net, const struct facet *f, struct nb *nb)
+{
+	const struct chain *c = &nb->chain;
+	const struct rec *top;
+	unsigned j;
+
+	nb->common = c->n;
+	nb->in_network = false;
+	if (!nb->ready || c->n == 0)
+		return;
+	top = chain_rec(net, c, c->n - 1u);
+	nb->complete = top->parent == 0;
+	nb->node_id = chain_rec(net, c, 0)->id;
+	nb->addr = chain_addr(net, c);
+	nb->in_network = nb->complete && f->complete && top->id == f->root;
+	for (j = 0; j < c->n; j++) {
+		int i = chain_find(net, &f->chain, chain_rec(net, c, j)->id);
+
+		if (i < 0)
+			continue;
+		nb->common = (uint8_t)j;
+		nb->common_own = (uint8_t)i;
+		return;
+	}
+}
+
+/* The newest record of an area that we, or a neighbour, hold. */
+static rec_ref newest(struct net *net, const struct facet *f, const struct chain *own, uint64_t area)
+{
+	int i = chain_find(net, own, area);
+	rec_ref best = i >= 0 ? own->at[i] : 0;
+
+	for_each_nb(net, f, a) {
+		const struct nb *nb = &net->ctl->nbs[a];
+		int j = nb->ready ? chain_find(net, &nb->chain, area) : -1;
+
+		if (j < 0)
+			continue;
+		if (!best || rec_newer(rec_at(&net->ctl->recs, nb->chain.at[j]),
+				       rec_at(&net->ctl->recs, best)))
+			best = nb->chain.at[j];
+	}
+	return best;
+}
+
+/* Follow the parents from the leaf.  References are counted for the new chain. */
+static bool chain_follow(struct net *net, const struct facet *f, struct chain *out)
+{
+	out->at[0] = rec_get(&net->ctl->recs, f->chain.at[0]);
+	out->n = 1;
+	for (;;) {
+		const struct rec *r = chain_rec(net, out, out->n - 1u), *p;
+		rec_ref ref;
+
+		if (!r->parent)
+			return true;
+		ref = newest(net, f, &f->chain, r->parent);
+		if (!ref || out->n == CHAIN_MAX)
+			return false;
+		p = rec_at(&net->ctl->recs, ref);
+		if (p->base != r->top + 1)
+			return false;
+		out->at[out->n++] = rec_get(&net->ctl->recs, ref);
+	}
+}
+
+/* Timers belong to areas, not to places in the chain. */
+static void chain_timers_move(struct net *net, struct facet *f, const struct chain *now_chain)
+{
+	struct pn_time bad[CHAIN_MAX], lease[CHAIN_MAX], silent[CHAIN_MAX];
+	unsigned i;
+
+	for (i = 0; i < now_chain->n; i++) {
+		int o = chain_find(net, &f->chain, chain_rec(net, now_chain, i)->id);
+
+		bad[i] = o >= 0 ? f->bad[o] : PN_TIME_NEVER;
+		silent[i] = o >= 0 ? f->silent[o] : PN_TIME_NEVER;
+		lease[i] = o >= 0 ? f->lease[o] : (struct pn_time){0};
+	}
+	memcpy(f->bad, bad, now_chain->n * sizeof(*bad));
+	memcpy(f->silent, silent, now_chain->n * sizeof(*silent));
+	memcpy(f->lease, lease, now_chain->n * sizeof(*lease));
+}
+
+static bool chain_equal(const struct chain *a, const struct chain *b)
+{
+	return a->n == b->n && !memcmp(a->at, b->at, a->n * sizeof(a->at[0]));
+}
+
+static void chain_put(struct net *net, struct chain *c)
+{
+	unsigned i;
+
+	for (i = 0; i < c->n; i++)
+		rec_put(&net->ctl->recs, c->at[i]);
+	c->n = 0;
+}
+
+static void remember_old_addr(struct facet *f, struct pn_time now)
+{
+	memmove(&f->old[1], &f->old[0], sizeof(f->old[0]) * (FACET_OLD_ADDRS - 1));
+	f->old[0].addr = f->addr;
+	f->old[0].until = pn_time_add(now, OLD_ADDR_NS);
+}
+
+static void address_changed(struct net *net, struct facet *f, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	uint64_t addr;
+	struct net_event *ev;
+
+	if (!root)
+		return;                  /* the old one stays until we know better */
+	addr = chain_addr(net, &f->chain);
+	if (addr == f->addr && root->id == f->root)
+		return;
+	if (addr != f->addr)
+		remember_old_addr(f, now);
+	f->addr = addr;
+	f->root = root->id;
+	ev = net_event_push(net, NET_EV_ADDRESS);
+	ev->addr = addr;
+	ev->level = root->base;
+	ev->token = f->index;
+	lookup_on_address(net, f->index, now);
+}
+
+void tree_rebuild(struct net *net, struct facet *f, struct pn_time now)
+{
+	struct chain c;
+	bool complete = chain_follow(net, f, &c);
+
+	if (!complete && f->complete)
+		f->incomplete_since = now;
+	f->complete = complete;
+	if (chain_equal(&c, &f->chain)) {
+		chain_put(net, &c);
+	} else {
+		chain_timers_move(net, f, &c);
+		chain_put(net, &f->chain);
+		f->chain = c;
+		nb_all_dirty(net, f);
+	}
+	for_each_nb(net, f, a)
+		tree_locate(net, f, &net->ctl->nbs[a]);
+	route_sync_dests(net, f, now);
+	address_changed(net, f, now);
+}
+
+bool tree_replace(struct net *net, struct facet *f, unsigned i, struct rec *r, struct pn_time now)
+{
+	rec_ref ref;
+
+	PN_ASSERT(i < f->chain.n);
+	PN_ASSERT(r->leader == f->node_id);
+	rec_sign(net, r);
+	ref = rec_intern(&net->ctl->recs, r);
+	if (!ref) {
+		count(net, route_full);
+		return false;
+	}
+	rec_put(&net->ctl->recs, f->chain.at[i]);
+	f->chain.at[i] = ref;
+	nb_all_dirty(net, f);
+	facet_poke(net, f, now);
+	return true;
+}
+
+/* Duties ------------------------------------------------------------------- */
+
+static bool child_is(const struct rec_child *c, uint64_t id, uint32_t epoch, uint64_t leader)
+{
+	return c->id == id && c->epoch == epoch && c->leader == leader;
+}
+
+/* The other child, as the sibling routes show it.  Return: the listing changed */
+static bool list_sibling(struct net *net, struct facet *f, unsigned i, struct rec_child *c,
+			 struct pn_time now)
+{
+	const struct sib *s = route_sib(net, f, i - 1);
+	bool leased = pn_time_before(now, f->lease[i]);
+	struct rec_child was = *c;
+
+	if (s) {
+		f->silent[i] = PN_TIME_NEVER;
+		if (c->id != s->id ? c->id && leased : s->epoch < c->epoch && leased)
+			return false;    /* what was there before; the new one comes */
+		if (c->id == s->id && c->epoch == s->epoch)
+			f->lease[i] = (struct pn_time){0};
+		*c = (struct rec_child){s->id, s->leader, s->epoch, s->count};
+	} else if (c->id && !leased) {
+		if (pn_time_is_never(f->silent[i]))
+			f->silent[i] = now;
+		if (pn_time_since(now, f->silent[i]) < LIST_NS)
+			facet_poke(net, f, pn_time_add(f->silent[i], LIST_NS));
+		else
+			memset(c, 0, sizeof(*c));
+	} else if (c->id) {
+		facet_poke(net, f, f->lease[i]);
+	}
+	return !child_is(&was, c->id, c->epoch, c->leader) || was.count != c->count;
+}
+
+static bool far_apart(uint8_t a, uint8_t b)
+{
+	return a > b ? a - b > 1 : b - a > 1;
+}
+
+static void lead_children(struct net *net, struct facet *f, unsigned i, struct pn_time now)
+{
+	struct rec n = *facet_rec(net, f, i);
+	const struct rec *c = facet_rec(net, f, i - 1);
+	struct rec_child *own = &n.child[c->bit], *other = &n.child[1 - c->bit];
+	struct rec_child before = *other;
+	uint8_t sum;
+	bool changed = false;
+
+	if (!child_is(own, c->id, c->epoch, c->leader) || far_apart(own->count, c->count)) {
+		*own = (struct rec_child){c->id, c->leader, c->epoch, c->count};
+		changed = true;
+	}
+	if (list_sibling(net, f, i, other, now) &&
+	    (!child_is(other, before.id, before.epoch, before.leader) ||
+	     far_apart(before.count, other->count)))
+		changed = true;
+	sum = other->id ? rec_count_sum(own->count, other->count) : own->count;
+	if (changed || far_apart(sum, n.count)) {
+		n.count = sum;
+		tree_replace(net, f, i, &n, now);
+	}
+}
+
+static void detach(struct net *net, struct facet *f, unsigned i, struct pn_time now)
+{
+	struct rec r = *facet_rec(net, f, i);
+
+	PN_ASSERT(r.parent != 0);
+	r.parent = 0;
+	r.top = NET_TOP_NONE;
+	r.bit = 0;
+	r.epoch++;
+	f->bad[i] = PN_TIME_NEVER;
+	f->pend_until = (struct pn_time){0};
+	count(net, tree_detaches);
+	if (tree_replace(net, f, i, &r, now))
+		tree_rebuild(net, f, now);
+}
+
+/* Return: an area we lead has not been listed for too long */
+static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_time now)
+{
+	const struct rec *r = facet_rec(net, f, i), *p;
+	const struct dest *d;
+
+	if (!r->parent)
+		return false;
+	if (i + 1u < f->chain.n) {
+		p = facet_rec(net, f, i + 1);
+		d = dest_find(f, DEST_LEADER, p->id);
+		if (rec_lists(p, r->id, r->epoch, r->leader) == r->bit || !dest_alive(d)) {
+			f->bad[i] = PN_TIME_NEVER;
+			return false;
+		}
+	}                                /* else: the parent's record is missing */
+	if (pn_time_is_never(f->bad[i]))
+		f->bad[i] = now;
+	if (pn_time_since(now, f->bad[i]) >= GRACE_NS)
+		return true;
+	facet_poke(net, f, pn_time_add(f->bad[i], GRACE_NS));
+	return false;
+}
+
+/* The first area of ours without a leader: if we lead the child, we leave. */
+static bool orphaned(struct net *net, struct facet *f, unsigned *child, struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 1; i < f->chain.n; i++) {
+		const struct rec *r = facet_rec(net, f, i);
+		const struct dest *d = dest_find(f, DEST_LEADER, r->id);
+
+		if (!d || dest_alive(d))
+			continue;
+		if (pn_time_since(now, d->lost_at) < LOST_NS) {
+			facet_poke(net, f, pn_time_add(d->lost_at, LOST_NS));
+			return false;
+		}
+		*child = i - 1;
+		return facet_rec(net, f, i - 1)->leader == f->node_id;
+	}
+	return false;
+}
+
+void tree_duties(struct net *net, struct facet *f, struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 0; i < f->chain.n; i++) {
+		if (facet_rec(net, f, i)->leader != f->node_id)
+			continue;
+		if (i > 0)
+			lead_children(net, f, i, now);
+		if (unlisted(net, f, i, now)) {
+			detach(net, f, i, now);
+			return;          /* the chain is another one now */
+		}
+	}
+	if (orphaned(net, f, &i, now)) {
+		count(net, tree_orphans);
+		detach(net, f, i, now);
+	}
+}
