@@ -146,7 +146,7 @@ $(B)/%.a: $(B)/.lists
 	$(call say,AR)
 	$(Q)rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
 
-$(B)/pnstackd: $(call objs,$(MAIN_SRC)) $(ARCHIVES)
+$(B)/pnstackd: $(call objs,$(MAIN_SRC)) $(call objs,libpeernet/api_wire.c) $(ARCHIVES)
 	$(call say,LD)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(GROUP) $(SESSION_LIBS) $(NET_LIBS) $(HOST_LIBS)
 
@@ -154,11 +154,16 @@ $(B)/pnsim: $(call objs,$(SIM_SRC)) $(B)/session.a $(B)/net.a $(B)/base.a
 	$(call say,LD)
 	$(Q)$(LINK) -o $@ $^ $(SESSION_LIBS) $(NET_LIBS) $(JANSSON_LIBS) -lm
 
-$(B)/unit: $(call objs,$(UNIT_SRC)) $(B)/libpeernet.a $(ARCHIVES)
+# a program of its own: it brings its own network layer
+$(B)/unit-session: $(call objs,$(sort $(wildcard tests/unit/session/*.c))) $(B)/session.a $(B)/base.a
+	$(call say,LD)
+	$(Q)$(LINK) -o $@ $^ $(SESSION_LIBS) $(NET_LIBS) $(CUNIT_LIBS) -lm
+
+$(B)/unit: $(call objs,$(UNIT_SRC)) $(B)/tools-common.a $(B)/libpeernet.a $(ARCHIVES)
 	$(if $(strip $(MISSING_TEST)),@echo 'make: no CUnit: run `make deps-test`' >&2; exit 1)
 	$(call say,LD)
-	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(if $(LIB_SRC),$(B)/libpeernet.a) $(GROUP) \
-		$(SESSION_LIBS) $(NET_LIBS) $(HOST_LIBS) $(CUNIT_LIBS) -lm
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(B)/tools-common.a \
+		$(if $(LIB_SRC),$(B)/libpeernet.a) $(GROUP) $(SESSION_LIBS) $(NET_LIBS) $(HOST_LIBS) $(CUNIT_LIBS) -lm
 
 $(B)/fuzz-%: $(B)/obj/tests/fuzz/fuzz_%.o $(call objs,$(FUZZ_MAIN)) $(B)/libpeernet.a $(ARCHIVES)
 	$(call say,LD)
@@ -186,11 +191,12 @@ $(EXAMPLE_BIN): $(B)/example-%: $(B)/obj/libpeernet/examples/%.o $(B)/libpeernet
 # --- tests ------------------------------------------------------------------
 check: ## everything from a fresh clone: dependencies, build, all tests
 	tests/deps.sh build test
-	+@$(SUBMAKE) -j$(JOBS) all $(B)/unit $(FUZZ_BIN); rc=$$?; \
+	+@$(SUBMAKE) -j$(JOBS) all $(B)/unit $(B)/unit-session $(FUZZ_BIN); rc=$$?; \
 	for t in unit sim fuzz check-layers lint-man e2e; do \
 		$(SUBMAKE) $$t || rc=1; done; exit $$rc
-unit: $(B)/unit ## unit tests (CUnit)
+unit: $(B)/unit $(B)/unit-session ## unit tests (CUnit)
 	$(B)/unit
+	$(B)/unit-session
 sim: $(SIM) ## simulated networks; SEED=N repeats one
 	@$(if $(wildcard tests/sim/run.sh),tests/report.sh sim tests/sim/run.sh,:)
 fuzz: $(FUZZ_BIN) ## replay the corpus and mutations of it into each parser
@@ -199,7 +205,7 @@ fuzz: $(FUZZ_BIN) ## replay the corpus and mutations of it into each parser
 		$(FUZZ_RUNS),100000) $(B)/corpus/$$f $(wildcard tests/fuzz/corpus)/$$f \
 		|| rc=1; done; exit $$rc
 e2e: all ## programs in network namespaces (Bats)
-	@$(if $(wildcard tests/e2e/*.bats),tests/report.sh e2e bats --tap tests/e2e,:)
+	@$(if $(wildcard tests/e2e/*.bats),tests/report.sh e2e tests/e2e/inside.sh bats -t tests/e2e,:)
 demo: ## five nodes in namespaces, told step by step
 	tests/deps.sh build demo
 	+@$(SUBMAKE) -j$(JOBS) all && exec tests/e2e/demo.sh

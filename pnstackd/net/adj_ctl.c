@@ -7,7 +7,6 @@
  *
  *   kind 1 | length 2 | body
  *
- *   PAD      ends the frame; what follows is zero
  *   ACK      the sequence number that is expected next 2
  *   MESSAGE  sequence number 2 | a control message: reliable, in order
  *   SOFT     a control message that may get lost
@@ -29,7 +28,7 @@
 
 #include <string.h>
 
-enum record { REC_PAD = 0, REC_ACK = 1, REC_MESSAGE = 2, REC_SOFT = 3, REC_HELLO = 4,
+enum record { REC_ACK = 1, REC_MESSAGE = 2, REC_SOFT = 3, REC_HELLO = 4,
 	      REC_GOODBYE = 5 };
 #define REC_HDR_LEN   3
 #define ACK_LEN       (REC_HDR_LEN + 2)
@@ -294,7 +293,8 @@ int adj_ctl_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, 
 	return 0;
 }
 
-void adj_soft_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now)
+void adj_soft_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
+		   struct pn_time now)
 {
 	struct pn_wr w;
 
@@ -397,8 +397,6 @@ void ctlq_on_records(struct net *net, uint32_t i, const uint8_t *p, size_t len, 
 		uint8_t kind = pn_rd_u8(&r);
 		struct pn_rd b;
 
-		if (kind == REC_PAD)
-			return;
 		b = pn_rd_sub(&r, pn_rd_u16(&r));
 		if (r.bad)
 			break;

@@ -90,12 +90,14 @@ static bool session_start(struct net *net, uint32_t i, const struct noise_keys *
 
 static uint64_t retry_ns(struct net *net, const struct adj *a)
 {
-	uint64_t first = a->state == ADJ_UP ? PN_S(1) : a->is_static ? PN_MS(500) : PN_MS(300);
-	uint64_t cap = a->state == ADJ_UP ? PN_S(10) : PN_S(30);
-	uint64_t ns = first << pn_min(a->hs_tries, 7);
+	uint64_t ns;
 
-	if (ns > cap)
-		ns = cap;
+	if (a->state == ADJ_UP)
+		ns = pn_min(PN_S(1) << pn_min(a->hs_tries, 7), PN_S(10));
+	else if (a->is_static)
+		ns = pn_min(PN_MS(100) << pn_min(a->hs_tries, 9), PN_S(30));
+	else	/* a station that we hear: soon */
+		ns = PN_MS(300) << pn_min(a->hs_tries / 2, 3);
 	return ns + net_random_u64(net) % (ns / 4);
 }
 
@@ -343,21 +345,39 @@ static uint32_t entry_for(struct net *net, const struct pn_pkt *pkt, const uint8
 	return ADJ_NONE;
 }
 
-static bool link_has_room(const struct net *net, int link)
+/* Strangers may not take the whole table before they confirmed anything: where too many
+ * are pending the oldest of them gives way.  Nobody up the stack knows it yet, so it
+ * may be freed at once.  Return: false if the link has all the stations it may */
+static bool make_room(struct net *net, int link, struct pn_time now)
 {
 	const struct adj_table *t = net->adjs;
-	uint32_t up = 0, pending = 0;
+	bool ethernet = link_of(net, link)->cfg.kind == NET_LINK_ETHERNET;
+	uint32_t all = 0, pending = 0, oldest = ADJ_NONE;
+	bool full;
 
 	for (uint32_t i = 0; i < t->used; i++) {
-		if (t->pub[i].link != link)
+		enum adj_state state = t->a[i].state;
+
+		if (t->pub[i].link != link || t->pub[i].kind == ADJ_INTERNAL)
 			continue;
-		up += t->a[i].state == ADJ_UP;
-		pending += t->a[i].state == ADJ_PENDING;
+		all += state == ADJ_UP || state == ADJ_DIAL || state == ADJ_PENDING;
+		if (state != ADJ_PENDING)
+			continue;
+		pending++;
+		if (oldest == ADJ_NONE ||
+		    pn_time_before(t->a[i].collect_at, t->a[oldest].collect_at))
+			oldest = i;
 	}
-	if (link_of(net, link)->cfg.kind == NET_LINK_ETHERNET)
-		return up < LINK_STATIONS_MAX && pending < LINK_TRYING_MAX;
-	/* strangers may not take the whole table before they confirmed anything */
-	return pending <= t->max / 2;
+	full = ethernet ? all >= LINK_ACCEPT_MAX : pending > t->max / 2;
+	if (!full)
+		return true;
+	if (!pending || (ethernet && pn_time_until(now, t->a[oldest].collect_at) >
+				     PENDING_NS - PENDING_SURE_NS))
+		return false;
+	adj_end(net, oldest, now);
+	adj_collect(net, oldest);
+	count(net, adj_full);
+	return true;
 }
 
 static void respond(struct net *net, uint32_t i, const struct pn_pkt *pkt,
@@ -432,7 +452,7 @@ static void on_authentic_init(struct net *net, const struct pn_pkt *pkt,
 		return;
 	}
 	if (i == ADJ_NONE) {
-		if (!link_has_room(net, pkt->link)) {
+		if (!make_room(net, pkt->link, now)) {
 			count(net, adj_full);
 			return;
 		}

@@ -37,7 +37,6 @@ enum frame_type {
 };
 #define FRAME_HDR_LEN      16
 #define FRAME_OVERHEAD     (FRAME_HDR_LEN + CRYPTO_TAG_LEN)
-#define FRAME_MIN          46   /* bytes: Ethernet pads shorter ones */
 #define FRAME_MAX          (PN_PKT_MAX + FRAME_OVERHEAD)
 #define LINK_MTU_MIN       700  /* a packet of PN_MTU_MIN must fit in two frames */
 #define HELLO_LEN          48
@@ -50,8 +49,8 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 
 /* Limits */
 #define ADJ_TABLE_MAX      16384 /* entries: an index has 16 bits on the wire */
-#define LINK_STATIONS_MAX  32    /* adjacencies on one Ethernet link */
-#define LINK_TRYING_MAX    16    /* of one link, handshake not finished */
+#define LINK_STATIONS_MAX  32    /* on one Ethernet link, up or handshake under way: */
+#define LINK_ACCEPT_MAX    64    /* we call no more; but a newcomer may call us */
 #define CTL_WINDOW         4     /* control messages in flight */
 #define SPLIT_SLOTS        2     /* frames being put together, per adjacency */
 #define SEEN_SLOTS         64    /* timestamps of identities that are gone */
@@ -63,8 +62,8 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define HELLO_SPARE_NS     PN_MS(500)   /* rides on another frame if so old */
 #define QUIET_BUSY_NS      PN_MS(300)   /* sent, nothing heard for so long: ask */
 #define QUIET_IDLE_NS      PN_MS(1300)  /* nothing sent either */
-#define PROBE_NS           PN_MS(200)   /* between two questions */
-#define PROBES_MIN         4            /* unanswered: dead; more where frames get lost */
+#define PROBE_NS           PN_MS(100)   /* between two questions */
+#define PROBES_MIN         8            /* unanswered: dead; more where frames get lost */
 #define DEAD_NS            PN_MS(3200)
 #define ACK_DELAY_NS       PN_MS(10)
 #define RTO_MIN_NS         PN_MS(30)
@@ -77,6 +76,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define KEYS_MAX_COUNT     (UINT64_C(1) << 40)
 #define PREV_NS            PN_S(10)     /* old keys, for frames on their way */
 #define PENDING_NS         PN_S(5)      /* a response waits for its first frame */
+#define PENDING_SURE_NS    PN_S(1)      /* and is not pushed out on Ethernet for so long */
 #define SPLIT_NS           PN_MS(500)   /* half a frame waits for the other */
 #define COST_HOLD_NS       PN_S(3)      /* a cost is changed after it held so long */
 #define EVENT_EVERY_NS     PN_S(5)      /* NET_EV_AUTH_FAILED of one link */

@@ -32,7 +32,7 @@
 #define HURRY_FOR_NS    PN_S(30)
 #define DEFER_NS        PN_S(1)       /* the lower identity shall initiate */
 #define ANSWER_NS       PN_MS(30)     /* between two answers to hellos, 33 in a row */
-#define STATION_TRIES   5             /* initiations without answer */
+#define STATION_TRIES   6             /* initiations without answer */
 #define HDR_ETHERNET    14            /* bytes, for the count of control traffic */
 #define HDR_UDP_IP      28
 
@@ -69,7 +69,7 @@ void frame_out(struct net *net, struct pn_pkt *pkt, bool control)
 
 /* Multicast hellos --------------------------------------------------------------- */
 
-static uint32_t stations(const struct net *net, int link, bool up)
+static uint32_t stations(const struct net *net, int link, bool up_only)
 {
 	const struct adj_table *t = net->adjs;
 	uint32_t n = 0;
@@ -77,8 +77,8 @@ static uint32_t stations(const struct net *net, int link, bool up)
 	for (uint32_t i = 0; i < t->used; i++) {
 		if (t->pub[i].kind == ADJ_INTERNAL || t->pub[i].link != link)
 			continue;
-		if (up ? t->a[i].state == ADJ_UP :
-			 t->a[i].state == ADJ_DIAL || t->a[i].state == ADJ_PENDING)
+		if (t->a[i].state == ADJ_UP ||
+		    (!up_only && (t->a[i].state == ADJ_DIAL || t->a[i].state == ADJ_PENDING)))
 			n++;
 	}
 	return n;
@@ -149,8 +149,7 @@ static void new_station(struct net *net, const struct pn_pkt *pkt, const uint8_t
 	uint32_t i;
 	struct adj *a;
 
-	if (stations(net, pkt->link, true) >= LINK_STATIONS_MAX ||
-	    stations(net, pkt->link, false) >= LINK_TRYING_MAX) {
+	if (stations(net, pkt->link, false) >= LINK_STATIONS_MAX) {
 		count(net, adj_full);
 		return;
 	}
@@ -369,7 +368,7 @@ void link_dial(struct net *net, uint32_t i, struct pn_time now)
 	}
 	if (a->hs_tries < UINT8_MAX)
 		a->hs_tries++;
-	a->hs_next = pn_time_add(now, PN_MS(500) << pn_min(tries, 6));
+	a->hs_next = pn_time_add(now, PN_MS(100) << pn_min(tries, 9));
 	if (pn_time_until(now, a->hs_next) > PN_S(30))
 		a->hs_next = pn_time_add(now, PN_S(30));
 	a->hs_next = pn_time_add(a->hs_next, net_random_u64(net) % PN_MS(200));

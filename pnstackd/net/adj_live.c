@@ -131,7 +131,9 @@ void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now
 {
 	struct adj *a = adj_of(net, i);
 
-	a->up_at = a->rx_at = a->tx_at = a->hello_at = now;
+	a->up_at = a->rx_at = a->hello_at = now;
+	/* the first hello wants an answer: only with its keys confirmed is it up there, too */
+	a->tx_at = pn_time_add(now, 1);
 	a->probe_at = PN_TIME_NEVER;
 	a->probes = 0;
 	a->hello_seq = 0;

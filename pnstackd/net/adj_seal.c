@@ -3,9 +3,11 @@
  *
  * Theory of operation
  *
- *   0 type 1 | flags 1 | zero 2 | receiver index 4 | counter 8 | sealed ...
+ *   0 type 1 | flags 1 | length of the frame 2 | receiver index 4 | counter 8 |
+ *   sealed ...
  *
- * The receiver index was chosen by the receiver in the handshake: entry in the
+ * The length is there because links pad short frames, and because nobody shall
+ * cut a payload that is not sealed.  The receiver index was chosen by the receiver in the handshake: entry in the
  * low 16 bits, a random number above them that tells sessions apart.  The
  * counter is the nonce and never repeats under one key.
  *
@@ -38,15 +40,15 @@
 #define FLAG_FULL 1u
 #define AD_TAIL   16   /* bytes of the payload that are associated data */
 
-static void header_build(uint8_t *p, enum frame_type type, unsigned flags, uint32_t receiver,
-			 uint64_t counter)
+static void header_build(uint8_t *p, enum frame_type type, unsigned flags, size_t len,
+			 uint32_t receiver, uint64_t counter)
 {
 	struct pn_wr w;
 
 	pn_wr_init(&w, p, FRAME_HDR_LEN);
 	pn_wr_u8(&w, type);
 	pn_wr_u8(&w, flags);
-	pn_wr_u16(&w, 0);
+	pn_wr_u16(&w, len);
 	pn_wr_u32(&w, receiver);
 	pn_wr_u64(&w, counter);
 }
@@ -74,9 +76,7 @@ static void send_split(struct net *net, uint32_t i, struct pn_pkt *pkt, bool con
 	for (unsigned part = 0; part < 2; part++) {
 		uint8_t *p = pn_pkt_push(half[part], FRAME_HDR_LEN);
 
-		header_build(p, FRAME_SPLIT, part, s->remote, counter);
-		p[2] = (uint8_t)(total >> 8);
-		p[3] = (uint8_t)total;
+		header_build(p, FRAME_SPLIT, part, total, s->remote, counter);
 		frame_out(net, half[part], control);
 	}
 }
@@ -102,15 +102,9 @@ void seal_control(struct net *net, uint32_t i, struct pn_pkt *pkt, struct pn_tim
 
 	PN_ASSERT(a->state == ADJ_UP);
 	(void)now;
-	/* the tag must not be mistaken for what Ethernet pads */
-	if (pub_of(net, i)->kind == ADJ_ETHERNET && len < FRAME_MIN - FRAME_OVERHEAD) {
-		memset(pn_pkt_append(pkt, FRAME_MIN - FRAME_OVERHEAD - len), 0,
-		       FRAME_MIN - FRAME_OVERHEAD - len);
-		len = FRAME_MIN - FRAME_OVERHEAD;
-	}
 	p = pn_pkt_push(pkt, FRAME_HDR_LEN);
 	pn_pkt_append(pkt, CRYPTO_TAG_LEN);
-	header_build(p, FRAME_CONTROL, 0, s->remote, s->tx_counter);
+	header_build(p, FRAME_CONTROL, 0, pkt->len, s->remote, s->tx_counter);
 	crypto_aead_seal(&s->aead, s->tx_counter++, p, FRAME_HDR_LEN, NULL, 0,
 			 p + FRAME_HDR_LEN, len, p + FRAME_HDR_LEN + len);
 	send_sealed(net, i, pkt, true);
@@ -127,7 +121,7 @@ static bool seal_data(struct session *s, struct pn_pkt *pkt)
 			return false;
 		p = pn_pkt_push(pkt, FRAME_HDR_LEN);
 		pn_pkt_append(pkt, CRYPTO_TAG_LEN);
-		header_build(p, FRAME_DATA, FLAG_FULL, s->remote, s->tx_counter);
+		header_build(p, FRAME_DATA, FLAG_FULL, pkt->len, s->remote, s->tx_counter);
 		crypto_aead_seal(&s->aead, s->tx_counter++, p, FRAME_HDR_LEN, NULL, 0,
 				 p + FRAME_HDR_LEN, NET_HDR_LEN + payload,
 				 p + FRAME_HDR_LEN + NET_HDR_LEN + payload);
@@ -137,7 +131,7 @@ static bool seal_data(struct session *s, struct pn_pkt *pkt)
 		return false;
 	p = pn_pkt_push(pkt, FRAME_OVERHEAD);
 	memmove(p + FRAME_HDR_LEN, p + FRAME_OVERHEAD, NET_HDR_LEN);
-	header_build(p, FRAME_DATA, 0, s->remote, s->tx_counter);
+	header_build(p, FRAME_DATA, 0, pkt->len, s->remote, s->tx_counter);
 	crypto_aead_seal(&s->aead, s->tx_counter++, p, FRAME_HDR_LEN, p + pkt->len - tail, tail,
 			 p + FRAME_HDR_LEN, NET_HDR_LEN, p + FRAME_HDR_LEN + NET_HDR_LEN);
 	return true;
@@ -241,13 +235,18 @@ void seal_on_frame(struct net *net, struct pn_pkt *pkt, struct pn_time now)
 	size_t len;
 
 	pn_rd_init(&r, pkt->data, pkt->len);
-	pn_rd_skip(&r, 4);
+	pn_rd_skip(&r, 2);
+	len = pn_rd_u16(&r);
 	s = session_of(net, pn_rd_u32(&r), pkt->link, &i);
 	counter = pn_rd_u64(&r);
+	if (len < FRAME_OVERHEAD + (data ? NET_HDR_LEN : 0) || len > pkt->len) {
+		count(net, rx_runt);
+		pn_pkt_put(net->pool, pkt);
+		return;
+	}
+	pn_pkt_trim(pkt, (uint32_t)len);	/* off with what the link padded */
 	if (!s) {
 		count(net, rx_no_adjacency);
-	} else if (pkt->len < FRAME_OVERHEAD + (data ? NET_HDR_LEN : 0)) {
-		count(net, rx_runt);
 	} else if (!replay_is_new(&s->replay, counter)) {
 		count(net, rx_replayed);
 	} else if ((data && s->seal_full && !(pkt->data[1] & FLAG_FULL)) ||

@@ -87,17 +87,23 @@ uint8_t facet_height(const struct net *net, uint16_t facet)
 	return facet_rec(net, f, f->chain.n - 1u)->base;
 }
 
-int facet_of_addr(const struct net *net, uint64_t addr, struct pn_time now)
+static bool same_network(const struct ctl *c, uint16_t facet, unsigned other)
 {
+	return facet == FACET_ANY || c->facets[facet].root == c->facets[other].root;
+}
+
+int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, struct pn_time now)
+{
+	const struct ctl *c = net->ctl;
 	unsigned i, o;
 
-	for (i = 0; i < net->ctl->facet_count; i++)
-		if (net->ctl->facets[i].addr == addr)
+	for (i = 0; i < c->facet_count; i++)
+		if (c->facets[i].addr == addr && same_network(c, facet, i))
 			return (int)i;
-	for (i = 0; i < net->ctl->facet_count; i++)
-		for (o = 0; o < FACET_OLD_ADDRS; o++)
-			if (net->ctl->facets[i].old[o].addr == addr &&
-			    pn_time_before(now, net->ctl->facets[i].old[o].until))
+	for (i = 0; i < c->facet_count; i++)
+		for (o = 0; o < FACET_OLD_ADDRS && same_network(c, facet, i); o++)
+			if (c->facets[i].old[o].addr == addr &&
+			    pn_time_before(now, c->facets[i].old[o].until))
 				return (int)i;
 	return -1;
 }

@@ -29,6 +29,7 @@
 #define COLLECT_NS PN_MS(50)         /* a leader collects candidates, */
 #define COLLECT_LEVEL_NS PN_MS(60)   /* longer by so much for each level of height */
 #define PEND_NS PN_MS(700)           /* waits for a grant */
+#define TALL_NS PN_S(3)              /* a network at rest that is too tall is rebuilt */
 #define BEAT_NS PN_S(4)              /* leader's sequence number, times 2^(level/2) */
 
 struct chain {
@@ -139,7 +140,9 @@ struct facet {
 	struct pn_time pend_until;
 	uint64_t pend_root;      /* the root that asked */
 	struct pn_time last_tick;
-	struct pn_time incomplete_since;
+	struct pn_time tall_since;         /* too tall for its nodes; NEVER: fine */
+	uint64_t tall_root;                /* which network that was */
+	uint8_t rebuilds;                  /* each one is waited for longer */
 	struct net_timer timer;
 };
 

@@ -128,7 +128,8 @@ static const struct adj_pub *hop_sibling(const struct net *net, uint16_t facet, 
 
 /* Over an internal adjacency: the packet is at the other facet now.
  * Return: false if the other end is gone */
-static bool hop_cross(const struct net *net, const struct adj_pub *a, uint16_t *facet, uint32_t *from)
+static bool hop_cross(const struct net *net, const struct adj_pub *a, uint16_t *facet,
+		      uint32_t *from)
 {
 	const struct adj_pub *other = hop_adj(net, a->internal_peer);
 
@@ -283,7 +284,7 @@ int net_next_hop(const struct net *net, uint16_t facet, uint64_t dst, uint8_t *l
 	const struct adj_pub *a;
 	struct fwd_hop hop;
 
-	if (facet_of_addr(net, dst, net->now) >= 0)
+	if (facet_of_addr(net, facet, dst, net->now) >= 0)
 		return 1;
 	hop = fwd_decide(net, facet, &hdr, FWD_ADJ_NONE);
 	if (hop.verdict == FWD_HERE)

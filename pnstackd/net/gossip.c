@@ -20,6 +20,10 @@
 
 #include <string.h>
 
+/* A tree may be this much taller than 2 log2 of its nodes before we disbelieve it.
+ * While a network forms, its counts lag behind its height. */
+#define HEIGHT_SLACK 14
+
 static void slot_set(struct net *net, struct chain *c, unsigned i, rec_ref ref)
 {
 	while (c->n <= i)
@@ -119,7 +123,7 @@ static int on_set(struct net *net, struct nb *nb, struct pn_rd *rd)
 		count(net, ctl_malformed);
 		return PN_EBADMSG;
 	}
-	if (r.base > 8 && (1ull << ((r.base - 8) / 2)) > rec_count_value(r.count)) {
+	if (r.base > HEIGHT_SLACK && 1ull << (r.base - HEIGHT_SLACK) / 2 > rec_count_value(r.count)) {
 		count(net, ctl_refused_height);
 		slot_set(net, &nb->stage, slot, 0);
 		return 0;

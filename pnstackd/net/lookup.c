@@ -9,7 +9,8 @@
  * then another replica answers.
  *
  * Registering (here).  A change of our addresses or of the tree above us makes a
- * new record, 20 ms later, so that several changes make one.  Each replica gets
+ * new record, 20 ms later, so that several changes make one, and not sooner than
+ * 200 ms after the last, while the tree forms.  Each replica gets
  * it in a STORE, repeated after 200 ms, 400 ms ... up to 6 times, until its
  * anchor acknowledges it (STORED, with our cookie).  Every 30 s, with a quarter
  * of jitter, all this is done again with a new record, which lives 100 s:
@@ -40,6 +41,7 @@
 #include "pnstackd/net/peer.h"
 
 #define DEBOUNCE_NS PN_MS(20)
+#define SPACING_NS PN_MS(200)
 #define REFRESH_NS PN_S(30)
 #define LIFETIME_S 100
 #define RETRY_NS PN_MS(200)          /* doubled each time */
@@ -130,7 +132,8 @@ void lookup_send_store(struct net *net, uint8_t replica, bool handover, uint64_t
 		       uint64_t cookie, const uint8_t *raw, size_t len, struct pn_time now)
 {
 	struct addr_record rec;
-	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .flags = NET_HDR_F_KEY, .replica = replica };
+	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .flags = NET_HDR_F_KEY,
+			       .replica = replica };
 	uint8_t buf[LOOKUP_PAYLOAD_MAX];
 	struct pn_wr w;
 	int rc = addr_record_parse(&rec, raw, len);
@@ -173,6 +176,7 @@ static void own_expire(struct net *net, struct pn_time now)
 	if (pn_time_due(lk->refresh_at, now) || (lk->dirty && pn_time_due(lk->rebuild_at, now))) {
 		own_build(net);
 		lk->dirty = false;
+		lk->built_at = now;
 		lk->refresh_at = pn_time_add(now, REFRESH_NS * 3 / 4 +
 					     net_random_u64(net) % (REFRESH_NS / 2));
 		for (unsigned i = 0; i < LOOKUP_REPLICAS; i++)
@@ -193,8 +197,12 @@ void lookup_on_address(struct net *net, uint16_t facet, struct pn_time now)
 	if (!lk || !lk->ready)
 		return;
 	if (!lk->dirty) {
+		struct pn_time spaced = pn_time_add(lk->built_at, SPACING_NS);
+
 		lk->dirty = true;
 		lk->rebuild_at = pn_time_add(now, DEBOUNCE_NS);
+		if (pn_time_before(lk->rebuild_at, spaced))
+			lk->rebuild_at = spaced;
 		own_rearm(net);
 	}
 	store_hurry(net, now);

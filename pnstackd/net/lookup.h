@@ -32,7 +32,8 @@ struct addr_record {
 
 /** addr_record_build() - signed with our key; @rec: seq, lifetime_s, count, addrs
  *  Return: bytes written, at most ADDR_RECORD_MAX; 0: @cap too small */
-size_t addr_record_build(const struct net *net, const struct addr_record *rec, uint8_t *buf, size_t cap);
+size_t addr_record_build(const struct net *net, const struct addr_record *rec, uint8_t *buf,
+			 size_t cap);
 
 /** addr_record_parse() - the form only, not the signature
  *  Return: 0, PN_EBADMSG; @rec untouched then */
@@ -61,6 +62,7 @@ enum lookup_msg { LOOKUP_STORE = 1, LOOKUP_STORED, LOOKUP_QUERY, LOOKUP_ANSWER }
 #define LOOKUP_STORED_LEN (1 + 1 + 1 + 8 + PN_HIT_LEN)
 #define LOOKUP_QUERY_LEN (1 + 1 + 1 + 8 + PN_HIT_LEN) /* before the zeros */
 #define LOOKUP_ANSWER_LEN (1 + 1 + 1 + 8)             /* before the record */
+#define LOOKUP_QUERY_MAX (LOOKUP_ANSWER_LEN + ADDR_RECORD_MAX)
 #define LOOKUP_PAYLOAD_MAX (LOOKUP_STORE_LEN + ADDR_RECORD_MAX)
 static_assert(NET_HDR_LEN + LOOKUP_PAYLOAD_MAX <= PN_MTU_MIN, "a STORE fits everywhere");
 
@@ -137,7 +139,7 @@ struct lookup {
 	uint16_t own_len;
 	uint32_t own_n;              /* counts our records since start */
 	bool dirty;                  /* addresses changed: build a new one at rebuild_at */
-	struct pn_time rebuild_at, refresh_at;
+	struct pn_time rebuild_at, refresh_at, built_at;
 	struct registration reg[LOOKUP_REPLICAS];
 	struct net_timer own_timer;
 
@@ -162,10 +164,11 @@ void lookup_send_store(struct net *net, uint8_t replica, bool handover, uint64_t
 /* lookup_store.c */
 void store_init(struct net *net);
 struct stored *store_find(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica);
-void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd, struct pn_time now);
+void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
+		    struct pn_time now);
 /** store_on_stored() - an acknowledgement that is not for our own registration */
-void store_on_stored(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica, uint64_t cookie,
-		     struct pn_time now);
+void store_on_stored(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica,
+		     uint64_t cookie, struct pn_time now);
 void store_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *payload, size_t len,
 		    struct pn_time now);
 void store_scan(struct net *net, struct pn_time now);
@@ -180,6 +183,7 @@ void client_expire(struct net *net, uint32_t index, struct pn_time now);
  *  peer_on_record() or peer_on_lookup_failed(), later
  *  @min_seq: only a record newer than this is news
  *  Return: 0; PN_EUNREACH: nobody knew it a moment ago; PN_EFULL */
-int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq, struct pn_time now);
+int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
+		 struct pn_time now);
 
 #endif

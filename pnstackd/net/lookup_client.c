@@ -111,7 +111,7 @@ static void query_send(struct net *net, struct query *q, struct pn_time now)
 	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .flags = NET_HDR_F_KEY,
 			       .replica = q->replica, .dst = lookup_key(q->hit, q->replica),
 			       .flow = (uint16_t)net_random_u64(net) };
-	uint8_t buf[LOOKUP_ANSWER_LEN + ADDR_RECORD_MAX] = { 0 };
+	uint8_t buf[LOOKUP_QUERY_MAX] = { 0 };
 	struct pn_wr w;
 
 	PN_ASSERT(q->attempts < ATTEMPTS_MAX);
@@ -200,7 +200,8 @@ static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN],
 	return NULL;
 }
 
-int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq, struct pn_time now)
+int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
+		 struct pn_time now)
 {
 	struct query *q = query_find(net->lookup, hit);
 
@@ -234,7 +235,8 @@ void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, 
 
 		if (w->used)
 			continue;
-		*w = (struct waiter){ .used = true, .query = (uint8_t)(q - lk->queries), .token = token };
+		*w = (struct waiter){ .used = true, .query = (uint8_t)(q - lk->queries),
+				      .token = token };
 		return;
 	}
 	if (q)
@@ -290,7 +292,7 @@ void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 	} else if (status == ANSWER_LONGER) {
 		uint16_t want = pn_rd_u16(rd);
 
-		if (pn_rd_finish(rd) && want > q->want && want <= LOOKUP_ANSWER_LEN + ADDR_RECORD_MAX &&
+		if (pn_rd_finish(rd) && want > q->want && want <= LOOKUP_QUERY_MAX &&
 		    q->attempts < ATTEMPTS_MAX && !q->pausing) {
 			q->want = want;
 			q->replica = replica;

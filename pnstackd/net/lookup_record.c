@@ -2,7 +2,8 @@
 /* lookup_record.c - signed address records: build, parse, verify; their keys */
 #include "pnstackd/net/lookup.h"
 
-size_t addr_record_build(const struct net *net, const struct addr_record *rec, uint8_t *buf, size_t cap)
+size_t addr_record_build(const struct net *net, const struct addr_record *rec, uint8_t *buf,
+			 size_t cap)
 {
 	uint8_t sig[64];
 	struct pn_wr w;

@@ -39,7 +39,8 @@ struct stored *store_find(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_
 {
 	struct lookup *lk = net->lookup;
 
-	for (uint32_t i = *store_bucket(lk, hit, replica); i != STORED_NONE; i = lk->records[i].next) {
+	for (uint32_t i = *store_bucket(lk, hit, replica); i != STORED_NONE;
+	     i = lk->records[i].next) {
 		struct stored *s = &lk->records[i];
 
 		if (s->replica == replica && memcmp(s->hit, hit, PN_HIT_LEN) == 0)
@@ -116,8 +117,8 @@ static void store_rearm(struct net *net, struct stored *s)
 
 /* Storing -------------------------------------------------------------------- */
 
-static void store_acknowledge(struct net *net, const struct net_hdr *hdr, const uint8_t hit[PN_HIT_LEN],
-			      uint8_t replica, enum lookup_stored status, uint64_t cookie,
+static void store_acknowledge(struct net *net, const struct net_hdr *hdr,
+			      const uint8_t hit[PN_HIT_LEN], uint8_t replica, enum lookup_stored status, uint64_t cookie,
 			      struct pn_time now)
 {
 	struct net_hdr back = { .proto = NET_PROTO_LOOKUP, .dst = hdr->src, .dst_tag = hdr->src_tag,
@@ -142,14 +143,33 @@ static bool store_returned(struct net *net, const struct net_hdr *hdr, struct st
 			   uint64_t cookie, struct pn_time now)
 {
 	if (!s || !s->handing || s->cookie != cookie || hdr->src_tag != net->tag ||
-	    facet_of_addr(net, hdr->src, now) < 0)
+	    facet_of_addr(net, FACET_ANY, hdr->src, now) < 0)
 		return false;
 	s->handing = false;
 	store_rearm(net, s);
 	return true;
 }
 
-void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd, struct pn_time now)
+/* A signature that was checked before, or is ours: in small networks one anchor
+ * gets all three copies. */
+static bool store_checked(struct net *net, const struct addr_record *rec, const uint8_t *raw,
+			  size_t len)
+{
+	const struct lookup *lk = net->lookup;
+
+	if (len == lk->own_len && memcmp(raw, lk->own, len) == 0)
+		return true;
+	for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++) {
+		const struct stored *s = store_find(net, rec->hit, r);
+
+		if (s && s->len == len && memcmp(raw, s->raw, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
+		    struct pn_time now)
 {
 	uint8_t replica = pn_rd_u8(rd);
 	uint8_t flags = pn_rd_u8(rd);
@@ -173,11 +193,13 @@ void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd
 		return;
 	}
 	if (!s || s->seq < rec.seq) {
-		if (!limit_take(&net->lookup->stores, hdr->src, now)) {
+		bool checked = store_checked(net, &rec, raw, len);
+
+		if (!checked && !limit_take(&net->lookup->stores, hdr->src, now)) {
 			count(net, lookup_limited);
 			return;
 		}
-		if (addr_record_verify(&rec, raw, len) < 0) {
+		if (!checked && addr_record_verify(&rec, raw, len) < 0) {
 			count(net, lookup_bad);
 			return;
 		}
@@ -230,8 +252,8 @@ void lookup_record_expire(struct net *net, uint32_t index, struct pn_time now)
 	}
 }
 
-void store_on_stored(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica, uint64_t cookie,
-		     struct pn_time now)
+void store_on_stored(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica,
+		     uint64_t cookie, struct pn_time now)
 {
 	struct stored *s = store_find(net, hit, replica);
 

@@ -98,7 +98,7 @@ struct net_link_config {
 };
 
 /** net_link_add() - Return: link number >= 0, or PN_EFULL, PN_EINVAL (mtu too
- *  small: a frame must take 160 bytes; packets of PN_MTU_MIN are split) */
+ *  small: a frame must take 700 bytes; packets of PN_MTU_MIN are split in two) */
 int net_link_add(struct net *net, const struct net_link_config *cfg, struct pn_time now);
 
 /** net_link_del() - says goodbye to its neighbours, forgets the link; the

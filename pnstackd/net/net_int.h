@@ -106,9 +106,12 @@ uint16_t facet_max(const struct net *net);           /* table size */
 bool facet_live(const struct net *net, uint16_t facet);
 uint64_t facet_addr(const struct net *net, uint16_t facet);
 uint64_t facet_root(const struct net *net, uint16_t facet);   /* root area id */
-/** facet_is_ours() - Return: the live facet whose address this is (also an old
- *  one within its grace time), or -1 */
-int facet_of_addr(const struct net *net, uint64_t addr, struct pn_time now);
+/** facet_of_addr() - Return: the live facet whose address this is (also an old one
+ *  within its grace time), or -1
+ *  @facet: in the network of which facet; while networks merge, two facets of a node
+ *          may have the same address in different ones.  FACET_ANY: in whichever */
+int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, struct pn_time now);
+#define FACET_ANY UINT16_MAX
 
 /** route_hop() - next hop from @facet towards the sibling at @level
  *  @flow: spreads equal costs per flow
@@ -189,7 +192,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(fwd_forwarded) X(fwd_delivered) X(fwd_no_route) X(fwd_hop_limit) X(fwd_gone) X(fwd_bad_header) \
 	X(fwd_too_big) X(fwd_errors_sent) X(fwd_errors_limited) X(fwd_alternate) \
 	X(ctl_malformed) X(ctl_bad_signature) X(ctl_stale) X(ctl_foreign) X(ctl_refused_height) X(ctl_refused_epoch) \
-	X(tree_joins) X(tree_grants) X(tree_refusals) X(tree_detaches) X(tree_orphans) X(tree_no_slot) X(tree_bounded) \
+	X(tree_joins) X(tree_grants) X(tree_refusals) X(tree_detaches) X(tree_orphans) X(tree_rebuilds) X(tree_no_slot) X(tree_bounded) \
 	X(route_requests) X(route_updates) X(route_full) \
 	X(lookup_queries) X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) X(lookup_bad) \
 	X(peer_resolved) X(peer_failed) X(peer_queue_dropped) X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \

@@ -104,7 +104,7 @@ static void mix_ephemeral(uint8_t ck[32], uint8_t h[32], const uint8_t e[32])
 
 /* Options --------------------------------------------------------------------- */
 
-static void options_build(struct pn_wr *w, const struct noise_options *opt)
+void noise_options_build(struct pn_wr *w, const struct noise_options *opt)
 {
 	pn_wr_u8(w, OPTION_CAPS);
 	pn_wr_u8(w, 4);
@@ -118,8 +118,7 @@ static void options_build(struct pn_wr *w, const struct noise_options *opt)
 	pn_wr_u64(w, opt->peer_instance);
 }
 
-/* Return: false if one is malformed or a needed one is missing */
-static bool options_parse(struct pn_rd *r, struct noise_options *out)
+bool noise_options_parse(struct pn_rd *r, struct noise_options *out)
 {
 	struct noise_options o = { 0 };
 	bool ok = true;
@@ -164,6 +163,7 @@ size_t noise_create_initiation(struct noise_state *st, const struct noise_local 
 	struct pn_wr w, p;
 	size_t done = 0;
 
+	crypto_wipe(st, sizeof(*st));
 	if (!crypto_dh_of_identity(peer_dh, peer_id))
 		return 0;
 	start(st->ck, st->h, peer_id);
@@ -181,7 +181,7 @@ size_t noise_create_initiation(struct noise_state *st, const struct noise_local 
 	pn_wr_init(&p, payload, sizeof(payload) - CRYPTO_TAG_LEN);
 	pn_wr_u64(&p, boot);
 	pn_wr_u64(&p, counter);
-	options_build(&p, opt);
+	noise_options_build(&p, opt);
 	PN_ASSERT(pn_wr_ok(&p));
 	crypto_once_seal(payload, payload, p.len, st->h, 32, 0, k);
 	p.len += CRYPTO_TAG_LEN;
@@ -250,7 +250,7 @@ int noise_consume_initiation(struct noise_initiation *out, const struct noise_lo
 	pn_rd_init(&r, payload, sealed_len - CRYPTO_TAG_LEN);
 	in.boot = pn_rd_u64(&r);
 	in.counter = pn_rd_u64(&r);
-	if (!options_parse(&r, &in.options))
+	if (!noise_options_parse(&r, &in.options))
 		goto out;
 	*out = in;
 	err = 0;
@@ -280,7 +280,7 @@ size_t noise_create_response(struct noise_keys *keys, const struct noise_initiat
 	if (!mix_dh(ck, k, e_secret, in->dh_public))		/* se */
 		goto out;
 	pn_wr_init(&p, payload, sizeof(payload) - CRYPTO_TAG_LEN);
-	options_build(&p, opt);
+	noise_options_build(&p, opt);
 	PN_ASSERT(pn_wr_ok(&p));
 	crypto_once_seal(payload, payload, p.len, h, 32, 0, k);
 	p.len += CRYPTO_TAG_LEN;
@@ -339,7 +339,7 @@ int noise_consume_response(struct noise_keys *keys, struct noise_options *opt,
 		goto out;
 	err = PN_EBADMSG;
 	pn_rd_init(&r, payload, sealed_len - CRYPTO_TAG_LEN);
-	if (!options_parse(&r, &o))
+	if (!noise_options_parse(&r, &o))
 		goto out;
 	mix_key(ck, keys->tx, keys->rx, NULL, 0);
 	*opt = o;

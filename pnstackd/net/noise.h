@@ -60,6 +60,11 @@ struct noise_options {
 #define NOISE_CAP_AES       1u    /* has AES instructions: used if both have */
 #define NOISE_CAP_SEAL_FULL 2u    /* wants payloads sealed too: done if either wants it */
 
+void noise_options_build(struct pn_wr *w, const struct noise_options *opt);
+/** noise_options_parse() - reads to the end.  Return: false if one is malformed or
+ *  mtu or instance is missing */
+PN_MUST_CHECK bool noise_options_parse(struct pn_rd *r, struct noise_options *out);
+
 /** struct noise_state - an initiation under way, at the initiator; secret */
 struct noise_state {
 	bool active;

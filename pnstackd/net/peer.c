@@ -18,7 +18,8 @@
  * somebody else has it.  The address is avoided for a second if there is another
  * one, and the peer is looked up again, at first at once, then after 0.5 s, 1 s
  * ... 8 s.  Six such lookups in a row without news (some 15 s: longer than the
- * network takes to find another way) end in FAILED.
+ * network takes to find another way) end in FAILED.  A peer that nobody holds goes
+ * back to NONE instead.
  * A peer that is talked to is also looked up when its record has reached a third
  * of its lifetime; if that fails nothing happens, its address is as good as
  * before.  Newer records also come by net_peer_update(), out of a session.
@@ -430,8 +431,13 @@ static void peer_relookup(struct net *net, struct peer *p, struct pn_time now)
 {
 	unsigned shift = p->relookups < RELOOKUP_SHIFT_MAX ? p->relookups : RELOOKUP_SHIFT_MAX;
 
-	if (p->looking || p->refs == 0)
+	if (p->looking)
 		return;
+	if (p->refs == 0) {
+		/* Nobody waits (a ping lets go at once): who comes next asks anew. */
+		p->state = PEER_NONE;
+		return;
+	}
 	if (pn_time_before(now, p->relookup_at)) {
 		timer_set(net, &p->timer, p->relookup_at);
 		return;
@@ -581,7 +587,8 @@ void peer_on_error(struct net *net, enum net_err reason, uint32_t mtu, uint64_t 
 
 	if (reason == NET_ERR_GONE)
 		count(net, peer_gone);
-	for (uint32_t i = *peer_bucket(ps, dst_tag); i != PEER_NONE_INDEX; i = ps->at[i].hash_next) {
+	for (uint32_t i = *peer_bucket(ps, dst_tag); i != PEER_NONE_INDEX;
+	     i = ps->at[i].hash_next) {
 		struct peer *p = &ps->at[i];
 
 		if (p->tag != dst_tag || p->state != PEER_KNOWN || p->self ||

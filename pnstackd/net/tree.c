@@ -24,6 +24,11 @@
  * an area that is cut in two falls apart into the children of what lost its
  * leader, while the part with the leader stays what it was.
  *
+ * A network that grew unluckily may be taller than its nodes warrant (2 log2 N + 4).
+ * If it stays so, all areas of at most half its height detach at the same time, on
+ * what the root record says, and merge again: now that all links are up, like sizes
+ * pair and the tree comes out low.  Each further time is waited for twice as long.
+ *
  * Invariants: an area has one leader for all its life (record.h), so two halves
  * can never both give away its slots.  Every record in a chain was verified.
  * All timers are kept per area and follow it when the chain shifts.
@@ -76,6 +81,7 @@ void tree_facet_init(struct net *net, struct facet *f)
 	f->chain.n = 1;
 	f->complete = true;
 	f->root = r.id;
+	f->tall_since = PN_TIME_NEVER;
 	for (i = 0; i < CHAIN_MAX; i++) {
 		f->bad[i] = PN_TIME_NEVER;
 		f->silent[i] = PN_TIME_NEVER;
@@ -216,8 +222,6 @@ void tree_rebuild(struct net *net, struct facet *f, struct pn_time now)
 	struct chain c;
 	bool complete = chain_follow(net, f, &c);
 
-	if (!complete && f->complete)
-		f->incomplete_since = now;
 	f->complete = complete;
 	if (chain_equal(&c, &f->chain)) {
 		chain_put(net, &c);
@@ -377,6 +381,35 @@ static bool orphaned(struct net *net, struct facet *f, unsigned *child, struct p
 	return false;
 }
 
+/* Return: the network has long been too tall; @piece: the area to keep whole */
+static bool too_tall(struct net *net, struct facet *f, unsigned *piece, struct pn_time now)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	uint64_t n = root ? rec_count_value(root->count) : 0, wait;
+	unsigned i;
+
+	if (!root || root->base <= 4 || 1ull << (root->base - 4) <= n * n) {
+		f->tall_since = PN_TIME_NEVER;
+		return false;
+	}
+	if (pn_time_is_never(f->tall_since) || f->tall_root != root->id) {
+		f->tall_since = now;
+		f->tall_root = root->id;
+	}
+	wait = TALL_NS << f->rebuilds;
+	if (pn_time_since(now, f->tall_since) < wait) {
+		facet_poke(net, f, pn_time_add(f->tall_since, wait));
+		return false;
+	}
+	f->tall_since = PN_TIME_NEVER;
+	if (f->rebuilds < 6)
+		f->rebuilds++;
+	for (i = 0; i + 1 < f->chain.n && facet_rec(net, f, i + 1)->base <= root->base / 2; i++)
+		;
+	*piece = i;
+	return facet_rec(net, f, i)->parent && facet_rec(net, f, i)->leader == f->node_id;
+}
+
 void tree_duties(struct net *net, struct facet *f, struct pn_time now)
 {
 	unsigned i;
@@ -393,6 +426,9 @@ void tree_duties(struct net *net, struct facet *f, struct pn_time now)
 	}
 	if (orphaned(net, f, &i, now)) {
 		count(net, tree_orphans);
+		detach(net, f, i, now);
+	} else if (too_tall(net, f, &i, now)) {
+		count(net, tree_rebuilds);
 		detach(net, f, i, now);
 	}
 }

@@ -11,15 +11,29 @@
 #include <string.h>
 
 #define SUITES(X)	\
+	X(adj)		\
+	X(adj_life)	\
+	X(api_wire)	\
 	X(bytes)	\
 	X(config)	\
 	X(error)	\
+	X(fwd)		\
 	X(heap)		\
 	X(linkspec)	\
+	X(lookup)	\
+	X(loop)		\
 	X(name)		\
+	X(noise)	\
+	X(peer)		\
+	X(petnames)	\
 	X(pkt)		\
+	X(replay)	\
+	X(shim)		\
+	X(shim_fdtable)	\
 	X(sim_check)	\
 	X(time)		\
+	X(tools)	\
+	X(tools_stats)	\
 	/* end of the list */
 
 #define DECLARE(name_)	extern CU_SuiteInfo suite_##name_;

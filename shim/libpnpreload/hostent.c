@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: ISC */
+/* Names, as far as no daemon is needed: what is ours, and how it is told. */
+#include "shim/libpnpreload/names.h"
+
+#include "libpeernet/base/name.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+/* ".pn.alt" itself and names that are too long for a parser: still not DNS's */
+static bool ends_in_suffix(const char *name)
+{
+	size_t len = strlen(name), suffix = strlen(PN_NAME_SUFFIX);
+
+	while (len && name[len - 1] == '.')
+		len--;
+	if (len == suffix - 1)
+		return !strncasecmp(name, &PN_NAME_SUFFIX[1], len);
+	return len >= suffix && !strncasecmp(name + len - suffix, PN_NAME_SUFFIX, suffix);
+}
+
+enum name_kind name_kind_of(const char *name, uint8_t hit[16])
+{
+	struct in6_addr in6;
+	struct pn_name n;
+
+	if (!name)
+		return NAME_FOREIGN;
+	if (inet_pton(AF_INET6, name, &in6) == 1) {
+		if (!pn_is_orchid(in6.s6_addr))
+			return NAME_FOREIGN;
+		memcpy(hit, in6.s6_addr, 16);
+		return pn_is_hit(in6.s6_addr) ? NAME_HIT : NAME_BAD;
+	}
+	if (pn_name_parse(name, &n))
+		return NAME_BAD;
+	if (n.kind != PN_NAME_FOREIGN)
+		return NAME_OURS;
+	return ends_in_suffix(name) ? NAME_BAD : NAME_FOREIGN;
+}
+
+int name_eai(int err)
+{
+	switch (err) {
+	case 0:
+		return 0;
+	case ENETDOWN:
+	case ETIMEDOUT:
+	case EAGAIN:
+		return EAI_AGAIN;
+	case ENOMEM:
+		return EAI_MEMORY;
+	case ENOENT:
+	case EINVAL:
+	case EHOSTUNREACH:
+		return EAI_NONAME;
+	default:
+		return EAI_FAIL;
+	}
+}
+
+/* Cut @n bytes, aligned for pointers, off the caller's buffer */
+static void *cut(char **buf, size_t *len, size_t n)
+{
+	size_t pad = (size_t)(-(uintptr_t)*buf) % sizeof(void *);
+	void *p;
+
+	if (*len < pad || *len - pad < n)
+		return NULL;
+	p = *buf + pad;
+	*buf += pad + n;
+	*len -= pad + n;
+	return p;
+}
+
+int hostent_fill(struct hostent *h, char *buf, size_t len, const char *name, int family,
+		 const void *addr)
+{
+	int addr_len = family == AF_INET6 ? 16 : 4;
+	char **list = cut(&buf, &len, 3 * sizeof(*list));
+	char *at = cut(&buf, &len, (size_t)addr_len);
+	char *text = cut(&buf, &len, strlen(name) + 1);
+
+	if (!list || !at || !text)
+		return ERANGE;
+	memcpy(at, addr, (size_t)addr_len);
+	memcpy(text, name, strlen(name) + 1);
+	list[0] = at;
+	list[1] = NULL; /* end of the addresses */
+	list[2] = NULL; /* no aliases */
+	h->h_name = text;
+	h->h_aliases = &list[2];
+	h->h_addrtype = family;
+	h->h_length = addr_len;
+	h->h_addr_list = list;
+	return 0;
+}

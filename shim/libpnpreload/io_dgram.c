@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+/* Datagrams: the daemon's header on each message, and what UDP would say. */
+#include "shim/libpnpreload/shim.h"
+
+#include "libpeernet/base/pn_assert.h"
+#include "libpeernet/base/pn_limits.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#define ERROR_SKIP_MAX	64	/* errors passed over in one recv() */
+
+/* sendto() on IPv6 may ask that nothing be fragmented */
+static uint8_t dgram_flags(const struct sock *s)
+{
+	if (s->domain == AF_INET)
+		return opt_int(&s->opts, IPPROTO_IP, IP_MTU_DISCOVER) >= IP_PMTUDISC_DO ?
+			PN_DGRAM_F_NOFRAG : 0;
+	return opt_int(&s->opts, IPPROTO_IPV6, IPV6_MTU_DISCOVER) >= IPV6_PMTUDISC_DO ||
+	       opt_int(&s->opts, IPPROTO_IPV6, IPV6_DONTFRAG) ? PN_DGRAM_F_NOFRAG : 0;
+}
+
+ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags)
+{
+	struct pn_wire_dgram to = { .flags = dgram_flags(s), .port = s->peer.port };
+	struct sa_dest dest;
+	ssize_t ret;
+	int err;
+
+	memcpy(to.hit, s->peer.ip, sizeof(to.hit));
+	if (flags & MSG_OOB)
+		return fail(EOPNOTSUPP);
+	if (msg->msg_name && msg->msg_namelen) {
+		err = dest_of(msg->msg_name, msg->msg_namelen, &dest);
+		if (!err && dest.kind != SA_PEERNET)
+			err = ENETUNREACH;
+		if (!err && !dest.port)
+			err = EINVAL;
+		if (err)
+			return fail(err);
+		to.port = dest.port;
+		memcpy(to.hit, dest.hit, sizeof(to.hit));
+	} else if (!to.port) {
+		return fail(EDESTADDRREQ);
+	}
+	err = atomic_exchange(&s->so_error, 0);
+	if (err)
+		return fail(err);
+	ret = pn_client_dgram_send(dm_client(), fd, &to, msg->msg_iov, msg->msg_iovlen,
+				   flags & (MSG_DONTWAIT | MSG_NOSIGNAL));
+	return ret < 0 ? fail((int)-ret) : ret;
+}
+
+/* Where a datagram came to, for those who asked for it */
+static void dgram_control(struct sock *s, struct msghdr *msg)
+{
+	bool six = s->domain == AF_INET6;
+	struct in6_pktinfo info6 = { .ipi6_ifindex = 1 };
+	struct in_pktinfo info4 = { .ipi_ifindex = 1 };
+	size_t room = msg->msg_control ? msg->msg_controllen : 0;
+	size_t len = six ? sizeof(info6) : sizeof(info4);
+	struct cmsghdr *c = msg->msg_control;
+	uint8_t self[16];
+	uint32_t addr4;
+
+	msg->msg_controllen = 0;
+	if (!(six ? opt_int(&s->opts, IPPROTO_IPV6, IPV6_RECVPKTINFO) :
+		    opt_int(&s->opts, IPPROTO_IP, IP_PKTINFO)))
+		return;
+	if (room < CMSG_SPACE(len)) {
+		msg->msg_flags |= MSG_CTRUNC;
+		return;
+	}
+	if (dm_self(self) || (!six && dm_map4(self, &addr4)))
+		return;
+	memset(c, 0, CMSG_SPACE(len));
+	c->cmsg_level = six ? IPPROTO_IPV6 : IPPROTO_IP;
+	c->cmsg_type = six ? IPV6_PKTINFO : IP_PKTINFO;
+	c->cmsg_len = CMSG_LEN(len);
+	if (six) {
+		memcpy(&info6.ipi6_addr, self, sizeof(self));
+		memcpy(CMSG_DATA(c), &info6, len);
+	} else {
+		info4.ipi_addr.s_addr = htonl(addr4);
+		info4.ipi_spec_dst = info4.ipi_addr;
+		memcpy(CMSG_DATA(c), &info4, len);
+	}
+	msg->msg_controllen = CMSG_SPACE(len);
+}
+
+ssize_t dgram_recv(struct sock *s, int fd, struct msghdr *msg, int flags)
+{
+	struct pn_wire_dgram from;
+	struct sa_addr a = { .family = 6 };
+	int tries, msg_flags = 0, err, saved = errno;
+	ssize_t ret = -EAGAIN;
+
+	if (flags & (MSG_OOB | MSG_ERRQUEUE))
+		return fail(flags & MSG_OOB ? EINVAL : EAGAIN);
+	err = atomic_exchange(&s->so_error, 0);
+	if (err)
+		return fail(err);
+	/* A socket without a peer is not told that somebody does not listen */
+	for (tries = 0; tries < ERROR_SKIP_MAX; tries++) {
+		ret = pn_client_dgram_recv(dm_client(), fd, &from, msg->msg_iov, msg->msg_iovlen,
+					   flags & ~MSG_WAITALL, &msg_flags);
+		if (ret != -ECONNREFUSED || s->peer.port)
+			break;
+	}
+	if (ret < 0)
+		return fail((int)-ret);
+	msg->msg_flags = msg_flags & (MSG_TRUNC | MSG_CTRUNC);
+	a.port = from.port;
+	memcpy(a.ip, from.hit, sizeof(a.ip));
+	if (msg->msg_name)
+		addr_out(s->domain, &a, msg->msg_name, &msg->msg_namelen);
+	dgram_control(s, msg);
+	errno = saved;
+	return ret;
+}
+
+int dgram_connect(struct sock *s, int fd, const struct sa_dest *dest)
+{
+	uint16_t port = dest->kind == SA_UNSPEC ? 0 : dest->port;
+	int err;
+
+	if (dest->kind == SA_PEERNET && !port)
+		return ECONNREFUSED;
+	err = dm_dgram_connect(s, dest->hit, port);
+	if (!err)
+		atomic_store(&s->state, port ? SOCK_CONNECTED :
+				s->local.port ? SOCK_BOUND : SOCK_BORN);
+	trace(fd, "datagrams to PeerNet, port %u: %s", port, err ? strerrorname_np(err) : "done");
+	return err;
+}
+
+int dgram_bind(struct sock *s, int fd, const struct sa_dest *dest)
+{
+	uint8_t self[16];
+	int err;
+
+	if (s->local.port)
+		return EINVAL;
+	if (dest->kind == SA_PEERNET) {
+		err = dm_self(self);
+		if (!err && memcmp(self, dest->hit, sizeof(self)) != 0)
+			err = EADDRNOTAVAIL;
+		if (err)
+			return err;
+	}
+	err = dm_dgram_bind(s, dest->port);
+	if (!err && dest->kind == SA_PEERNET)
+		memcpy(s->local.ip, self, sizeof(self));
+	if (!err)
+		atomic_store(&s->state, SOCK_BOUND);
+	trace(fd, "datagrams on PeerNet, port %u: %s", s->local.port,
+	      err ? strerrorname_np(err) : "done");
+	return err;
+}

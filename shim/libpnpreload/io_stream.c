@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: ISC */
+/* Reading and writing: all the calls, for streams and datagrams.
+ *
+ * Theory of operation
+ *
+ * A connected stream needs nothing: its calls go straight down, without another
+ * system call, so that sandboxes and speed are what they were.  Only
+ *   - the end of file may be a reset, or that of the daemon: it is asked once;
+ *   - a connect() in progress is settled by the first call that comes by;
+ *   - flags and addresses that TCP takes and AF_UNIX does not are taken off.
+ * Datagrams go through io_dgram.c.
+ */
+#include "shim/libpnpreload/shim.h"
+
+#include "libpeernet/base/pn_assert.h"
+#include "shim/libpnpreload/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* The quick way is open to libc's descriptors and connected streams. */
+static inline bool is_plain(const struct sock *s)
+{
+	return !s || (atomic_load_explicit(&s->kind, memory_order_relaxed) == SOCK_STREAMS &&
+		      atomic_load_explicit(&s->state, memory_order_relaxed) == SOCK_CONNECTED);
+}
+
+/* The end of the daemon is not the end of the data, though it looks the same,
+ * and a new daemon would know nothing of the stream. */
+static int eof_reason(struct sock *s, int fd)
+{
+	int err;
+
+	if (s->daemon && (s->daemon != dm_which() || dm_has_gone()))
+		return ECONNRESET;
+	err = dm_error(fd, s->key);
+	return err == ENETDOWN ? ECONNRESET : err;
+}
+
+ssize_t stream_eof(struct sock *s, int fd)
+{
+	int saved = errno, err;
+
+	if (s->kind != SOCK_STREAMS || s->state != SOCK_CONNECTED || shim()->sandboxed ||
+	    atomic_exchange(&s->eof_asked, true))
+		return 0;
+	err = eof_reason(s, fd);
+	if (err) {
+		trace(fd, "end of stream: %s", strerrorname_np(err));
+		return fail(err);
+	}
+	errno = saved;
+	return 0;
+}
+
+/* A read has returned 0 */
+static ssize_t eof_of(int fd)
+{
+	struct sock *s = fd_get(fd);
+	ssize_t ret = 0;
+
+	if (s) {
+		ret = stream_eof(s, fd);
+		sock_put(s);
+	}
+	return ret;
+}
+
+/* A blocking caller waits for a connect() that is in progress, as in TCP */
+static int settle_wait(struct sock *s, int fd, bool dontwait)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int err = stream_settle(s, fd), flags;
+
+	while (err == EINPROGRESS) {
+		flags = real()->fcntl(fd, F_GETFL);
+		if (dontwait || (flags >= 0 && flags & O_NONBLOCK))
+			return EAGAIN;
+		if (s->awaits_answer)
+			p.events = POLLIN;
+		if (real()->poll(&p, 1, -1) < 0)
+			return errno;
+		err = stream_settle(s, fd);
+	}
+	return err;
+}
+
+static int stream_io_ready(struct sock *s, int fd, int flags)
+{
+	switch ((enum sock_state)s->state) {
+	case SOCK_CONNECTING:
+		return settle_wait(s, fd, flags & MSG_DONTWAIT);
+	case SOCK_BORN:
+	case SOCK_BOUND:
+	case SOCK_LISTENING:
+		return ENOTCONN;
+	case SOCK_FAILED:
+	case SOCK_CONNECTED:
+		return 0;
+	}
+	return ENOTCONN;
+}
+
+static ssize_t stream_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags)
+{
+	struct msghdr m = *msg;
+	ssize_t ret;
+	size_t want = 0, i;
+	int err;
+
+	if (flags & MSG_OOB)
+		return fail(EINVAL); /* there is no urgent data */
+	if (flags & MSG_ERRQUEUE)
+		return fail(EAGAIN);
+	err = stream_io_ready(s, fd, flags);
+	if (err)
+		return fail(err);
+	for (i = 0; i < m.msg_iovlen; i++)
+		want += m.msg_iov[i].iov_len;
+	m.msg_name = NULL;
+	m.msg_namelen = 0;
+	/* AF_UNIX waits even if nothing is wanted, TCP does not */
+	ret = want ? real()->recvmsg(fd, &m, flags & ~MSG_TRUNC) : 0;
+	if (ret < 0)
+		return ret;
+	msg->msg_namelen = 0;
+	msg->msg_controllen = want ? m.msg_controllen : 0;
+	msg->msg_flags = want ? m.msg_flags : 0;
+	return ret || !want ? ret : stream_eof(s, fd);
+}
+
+static ssize_t stream_sendmsg(struct sock *s, int fd, const struct msghdr *msg, int flags)
+{
+	struct msghdr m = *msg;
+	int err = 0;
+
+	/* TCP Fast Open: connect and send in one */
+	if (flags & MSG_FASTOPEN && m.msg_name && s->state != SOCK_CONNECTED) {
+		if (connect_inner(fd, m.msg_name, m.msg_namelen) && errno != EINPROGRESS)
+			return -1;
+		if (!fd_peek(fd))
+			err = -1;
+	}
+	flags &= ~(MSG_FASTOPEN | MSG_OOB);
+	if (!err)
+		err = stream_io_ready(s, fd, flags);
+	if (err > 0)
+		return fail(err == ENOTCONN ? EPIPE : err);
+	m.msg_name = NULL;
+	m.msg_namelen = 0;
+	return real()->sendmsg(fd, &m, flags);
+}
+
+/* --- the two general ones, on which all the others rest ----------------------- */
+
+static ssize_t any_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct sock *s = fd_get(fd);
+	ssize_t ret;
+
+	if (!s)
+		return fd_is_internal(fd) ? fail(EBADF) : real()->recvmsg(fd, msg, flags);
+	if (s->kind == SOCK_STREAMS)
+		ret = stream_recvmsg(s, fd, msg, flags);
+	else
+		ret = dgram_recv(s, fd, msg, flags);
+	sock_put(s);
+	return ret;
+}
+
+/* A datagram that libc's socket is to send to a HIT makes it ours */
+static ssize_t foreign_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct sa_dest dest;
+	struct sock *s;
+	ssize_t ret;
+
+	sa_parse(msg->msg_name, msg->msg_namelen, &dest);
+	if (!shim()->on || dest.kind == SA_OTHER || dest.kind == SA_UNSPEC)
+		return real()->sendmsg(fd, msg, flags);
+	if (!sa_is_inside(dest.kind))
+		return shim()->only ? fail(ENETUNREACH) : real()->sendmsg(fd, msg, flags);
+	s = sock_adopt(fd);
+	if (!s)
+		return -1;
+	if (s->kind == SOCK_STREAMS)
+		ret = stream_sendmsg(s, fd, msg, flags);
+	else
+		ret = dgram_send(s, fd, msg, flags);
+	sock_put(s);
+	return ret;
+}
+
+static ssize_t any_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct sock *s = fd_get(fd);
+	ssize_t ret;
+
+	if (!s)
+		return fd_is_internal(fd) ? fail(EBADF) : foreign_sendmsg(fd, msg, flags);
+	if (s->kind == SOCK_STREAMS)
+		ret = stream_sendmsg(s, fd, msg, flags);
+	else
+		ret = dgram_send(s, fd, msg, flags);
+	sock_put(s);
+	return ret;
+}
+
+static ssize_t buf_recv(int fd, void *buf, size_t n, int flags)
+{
+	struct iovec iov = { buf, n };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return any_recvmsg(fd, &msg, flags);
+}
+
+static ssize_t buf_send(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+			socklen_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)buf, n };
+	struct msghdr msg = { .msg_name = (void *)(uintptr_t)to, .msg_namelen = to ? len : 0,
+			      .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return any_sendmsg(fd, &msg, flags);
+}
+
+/* --- hooks ------------------------------------------------------------------------ */
+
+HOOK ssize_t read(int fd, void *buf, size_t n)
+{
+	struct sock *s = fd_peek(fd);
+	ssize_t ret;
+
+	if (!is_plain(s))
+		return buf_recv(fd, buf, n, 0);
+	ret = real()->read(fd, buf, n);
+	return ret || !s || !n ? ret : eof_of(fd);
+}
+
+HOOK ssize_t recv(int fd, void *buf, size_t n, int flags)
+{
+	struct sock *s = fd_peek(fd);
+	ssize_t ret;
+
+	if (!is_plain(s) || (s && (!n || flags & (MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC))))
+		return buf_recv(fd, buf, n, flags);
+	ret = real()->recv(fd, buf, n, flags);
+	return ret || !s ? ret : eof_of(fd);
+}
+
+HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov };
+	struct sock *s = fd_peek(fd);
+	ssize_t ret;
+
+	msg.msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count;
+	if (!is_plain(s))
+		return any_recvmsg(fd, &msg, 0);
+	ret = real()->readv(fd, iov, count);
+	return ret || !s ? ret : eof_of(fd);
+}
+
+HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	return fd_peek(fd) ? any_recvmsg(fd, msg, flags) : real()->recvmsg(fd, msg, flags);
+}
+
+HOOK ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, __SOCKADDR_ARG from,
+		      socklen_t *restrict len)
+{
+	struct iovec iov = { buf, n };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t ret;
+
+	if (!fd_peek(fd))
+		return real()->recvfrom(fd, buf, n, flags, from.__sockaddr__, len);
+	if (from.__sockaddr__ && len) {
+		msg.msg_name = from.__sockaddr__;
+		msg.msg_namelen = *len;
+	}
+	ret = any_recvmsg(fd, &msg, flags);
+	if (ret >= 0 && from.__sockaddr__ && len)
+		*len = msg.msg_namelen;
+	return ret;
+}
+
+HOOK ssize_t write(int fd, const void *buf, size_t n)
+{
+	return is_plain(fd_peek(fd)) ? real()->write(fd, buf, n) :
+				       buf_send(fd, buf, n, 0, NULL, 0);
+}
+
+HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov };
+
+	msg.msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count;
+	return is_plain(fd_peek(fd)) ? real()->writev(fd, iov, count) : any_sendmsg(fd, &msg, 0);
+}
+
+HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
+{
+	struct sock *s = fd_peek(fd);
+
+	if (is_plain(s) && !(s && flags & MSG_OOB))
+		return real()->send(fd, buf, n, flags);
+	return buf_send(fd, buf, n, flags, NULL, 0);
+}
+
+HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG to,
+		    socklen_t len)
+{
+	if (!fd_peek(fd) && !to.__sockaddr__)
+		return real()->sendto(fd, buf, n, flags, NULL, 0);
+	return buf_send(fd, buf, n, flags, to.__sockaddr__, len);
+}
+
+HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (!msg || (!fd_peek(fd) && !msg->msg_name))
+		return real()->sendmsg(fd, msg, flags);
+	return any_sendmsg(fd, msg, flags);
+}
+
+/* Only where one of them goes somewhere special are they sent one by one */
+static bool mmsg_is_foreign(int fd, const struct mmsghdr *msgs, unsigned int count)
+{
+	struct sa_dest dest;
+	unsigned int i;
+
+	if (fd_peek(fd))
+		return false;
+	for (i = 0; i < count && shim()->on; i++) {
+		sa_parse(msgs[i].msg_hdr.msg_name, msgs[i].msg_hdr.msg_namelen, &dest);
+		if (sa_is_inside(dest.kind) || (shim()->only && dest.kind == SA_KERNEL))
+			return false;
+	}
+	return true;
+}
+
+HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
+{
+	unsigned int i;
+	ssize_t ret;
+
+	if (count > MMSG_MAX)
+		count = MMSG_MAX;
+	if (mmsg_is_foreign(fd, msgs, count))
+		return real()->sendmmsg(fd, msgs, count, flags);
+	for (i = 0; i < count; i++) {
+		ret = any_sendmsg(fd, &msgs[i].msg_hdr, flags);
+		if (ret < 0)
+			return i ? (int)i : -1;
+		msgs[i].msg_len = (unsigned int)ret;
+	}
+	return (int)count;
+}
+
+HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
+		  struct timespec *timeout)
+{
+	unsigned int i;
+	ssize_t ret;
+
+	if (!fd_peek(fd))
+		return real()->recvmmsg(fd, msgs, count, flags, timeout);
+	if (count > MMSG_MAX)
+		count = MMSG_MAX;
+	for (i = 0; i < count; i++) {
+		ret = any_recvmsg(fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (ret < 0)
+			return i ? (int)i : -1;
+		msgs[i].msg_len = (unsigned int)ret;
+		/* A timeout is only looked at between messages, as Linux does;
+		 * with one, what is there now is taken */
+		if (flags & MSG_WAITFORONE || timeout)
+			flags |= MSG_DONTWAIT;
+	}
+	return (int)count;
+}
+
+HOOK int shutdown(int fd, int how)
+{
+	struct sock *s = fd_get(fd);
+	int err, ret;
+
+	if (!s)
+		return real()->shutdown(fd, how);
+	if (s->kind == SOCK_DGRAMS) {
+		/* Nobody is told in UDP; AF_UNIX would tell the daemon */
+		ret = fail(s->peer.port ? 0 : ENOTCONN);
+	} else {
+		err = s->state == SOCK_CONNECTING ? settle_wait(s, fd, true) : 0;
+		ret = err ? fail(ENOTCONN) : real()->shutdown(fd, how);
+	}
+	sock_put(s);
+	return ret;
+}
+
+/* What _FORTIFY_SOURCE makes of the calls: they check a size, then do the same */
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags,
+		       struct sockaddr *from, socklen_t *len);
+
+HOOK ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
+{
+	return n > room ? real()->__read_chk(fd, buf, n, room) : read(fd, buf, n);
+}
+
+HOOK ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
+{
+	return n > room ? real()->__recv_chk(fd, buf, n, room, flags) : recv(fd, buf, n, flags);
+}
+
+HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags,
+			    struct sockaddr *from, socklen_t *len)
+{
+	if (n > room)
+		return real()->__recvfrom_chk(fd, buf, n, room, flags, from, len);
+	return recvfrom(fd, buf, n, flags, (__SOCKADDR_ARG){ .__sockaddr__ = from }, len);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/* Names under .pn.alt and HITs: what is ours to resolve. */
+#ifndef SHIM_NAMES_H
+#define SHIM_NAMES_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum name_kind {
+	NAME_FOREIGN,	/* libc's */
+	NAME_OURS,	/* the daemon resolves it */
+	NAME_BAD,	/* ours, but malformed: nobody resolves it */
+	NAME_HIT,	/* a HIT literal; no question needed */
+};
+
+/** name_kind_of() - Whose is this name?
+ * @name:	May be NULL: foreign
+ * @hit:	Set if NAME_HIT
+ */
+enum name_kind name_kind_of(const char *name, uint8_t hit[16]);
+
+/** name_eai() - The EAI_ code for what dm_resolve() returned */
+int name_eai(int err);
+
+/** hostent_fill() - A struct hostent in the caller's memory
+ * @buf:	For all that it points to; any alignment
+ * Return: 0; ERANGE if @len is too small
+ */
+int hostent_fill(struct hostent *h, char *buf, size_t len, const char *name, int family,
+		 const void *addr);
+
+#endif /* SHIM_NAMES_H */

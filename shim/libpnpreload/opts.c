@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: ISC */
+/* getsockopt() and setsockopt(): answers as TCP and UDP would give them. */
+#include "shim/libpnpreload/shim.h"
+
+#include "libpeernet/base/pn_assert.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+static int opt_out(const void *from, size_t n, void *value, socklen_t *len)
+{
+	n = pn_min(n, *len);
+	if (!value && n)
+		return EFAULT;
+	if (n)
+		memcpy(value, from, n);
+	*len = (socklen_t)n;
+	return 0;
+}
+
+static int opt_out_int(int v, void *value, socklen_t *len)
+{
+	return opt_out(&v, sizeof(v), value, len);
+}
+
+/* SO_ERROR tells once; a connect() that is still in progress is no error */
+static int sock_error(struct sock *s, int fd)
+{
+	int err, v = 0;
+	socklen_t len = sizeof(v);
+
+	if (s->kind == SOCK_STREAMS && s->state == SOCK_CONNECTING) {
+		err = stream_settle(s, fd);
+		return err == EINPROGRESS ? 0 : err;
+	}
+	err = atomic_exchange(&s->so_error, 0);
+	if (err)
+		return err;
+	return real()->getsockopt(fd, SOL_SOCKET, SO_ERROR, &v, &len) ? 0 : v;
+}
+
+static int sock_getopt(struct sock *s, int fd, int level, int name, void *value, socklen_t *len)
+{
+	static const struct ucred nobody = { 0, (uid_t)-1, (gid_t)-1 };
+	bool stream = s->kind == SOCK_STREAMS;
+
+	if (!len)
+		return EFAULT;
+	if ((int)*len < 0)
+		return EINVAL;
+	if (opt_is_ours(level, name))
+		return opt_get(&s->opts, stream, level, name, value, len);
+	switch (name) {
+	case SO_TYPE:
+		return opt_out_int(stream ? SOCK_STREAM : SOCK_DGRAM, value, len);
+	case SO_DOMAIN:
+		return opt_out_int(s->domain, value, len);
+	case SO_PROTOCOL:
+		return opt_out_int(stream ? IPPROTO_TCP : IPPROTO_UDP, value, len);
+	case SO_ERROR:
+		return opt_out_int(sock_error(s, fd), value, len);
+	case SO_ACCEPTCONN:
+		return opt_out_int(s->state == SOCK_LISTENING, value, len);
+	case SO_PEERCRED:
+		return opt_out(&nobody, sizeof(nobody), value, len);
+	case SO_PASSCRED:
+		return opt_out_int(0, value, len);
+	default:
+		return real()->getsockopt(fd, level, name, value, len) ? errno : 0;
+	}
+}
+
+static int sock_setopt(struct sock *s, int fd, int level, int name, const void *value,
+		       socklen_t len)
+{
+	struct linger linger;
+	int err;
+
+	if (opt_is_ours(level, name)) {
+		err = opt_set(&s->opts, s->kind == SOCK_STREAMS, level, name, value, len);
+		/* The hidden one must behave the same; if it cannot, no harm */
+		if (!err && s->kernel_fd >= 0)
+			real()->setsockopt(s->kernel_fd, level, name, value, len);
+		return err;
+	}
+	/* On AF_UNIX it would make messages carry credentials */
+	if (name == SO_PASSCRED)
+		return 0;
+	if (real()->setsockopt(fd, level, name, value, len))
+		return errno;
+	if (name == SO_LINGER && len >= sizeof(linger)) {
+		memcpy(&linger, value, sizeof(linger));
+		s->reset = linger.l_onoff && !linger.l_linger;
+	}
+	return 0;
+}
+
+HOOK int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
+{
+	struct sock *s = fd_get(fd);
+	int saved = errno, err;
+
+	if (!s)
+		return real()->getsockopt(fd, level, name, value, len);
+	err = sock_getopt(s, fd, level, name, value, len);
+	sock_put(s);
+	errno = saved;
+	return fail(err);
+}
+
+HOOK int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	struct sock *s = fd_get(fd);
+	int saved = errno, err;
+
+	if (!s)
+		return real()->setsockopt(fd, level, name, value, len);
+	err = sock_setopt(s, fd, level, name, value, len);
+	sock_put(s);
+	errno = saved;
+	return fail(err);
+}

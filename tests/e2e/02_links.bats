@@ -1,0 +1,203 @@
+#!/usr/bin/env bats
+# Two nodes, one link after the other.
+#
+#	A a0 ---- b0 B		a0 192.0.2.1, 2001:db8::1; b0 192.0.2.2, 2001:db8::2
+
+setup()
+{
+	load lib
+	net_up || skip "needs to make network namespaces"
+	node A B
+	cable A a0 B b0
+}
+
+teardown()
+{
+	[ -n "${BATS_TEST_COMPLETED-}" ] || show_logs
+	net_down
+}
+
+with_ip()
+{
+	address A a0 192.0.2.1/24 2001:db8::1/64
+	address B b0 192.0.2.2/24 2001:db8::2/64
+}
+
+# sees NODE NODE: is the second a neighbour of the first?
+sees()
+{
+	local name
+	name=$(id_of "$2")
+	ctl "$1" --json neighbours | jq -e --arg n "$name" 'any(.neighbours[]; .identity == $n)' \
+		>/dev/null
+}
+
+sees_not()
+{
+	! sees "$1" "$2"
+}
+
+pings()
+{
+	on "$1" "$PN_BUILD/pnping" -q -c 3 -i 0.05 -w 5 "$(name_of "$2")"
+}
+
+@test "two nodes on one cable find each other, without IP and without configuration" {
+	CONFIG_MORE='"ethernet": true' configure A eth:auto
+	configure B eth:auto
+	start A
+	start B
+	wait_until 10 sees A B
+	wait_until 10 sees B A
+	pings A B
+	[ -z "$(on A ip -4 -o addr show dev a0)" ]
+}
+
+@test "UDP over IPv4, with the identity" {
+	with_ip
+	configure B udp-listen:6264
+	start B
+	configure A "udp:192.0.2.2:6264#$(id_of B)"
+	start A
+	wait_until 10 sees A B
+	pings B A
+}
+
+@test "UDP over IPv6, without the identity" {
+	with_ip
+	configure B udp-listen:6264
+	start B
+	configure A 'udp:[2001:db8::2]:6264'
+	start A
+	wait_until 10 sees A B
+	pings B A
+}
+
+@test "a peer that is not who it should be is no neighbour, and the log says so" {
+	with_ip
+	configure B udp-listen:6264
+	start B
+	configure A "udp:192.0.2.2:6264#aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	start A
+	failed()
+	{
+		ctl A --json counters | jq -e '.counters | to_entries |
+			any((.key | test("handshake|identity|auth")) and .value > 0)' >/dev/null
+	}
+	refused()
+	{
+		grep -q 'handshake.*failed' "$PN_DIR/A/log" "$PN_DIR/B/log" || failed
+	}
+	wait_until 10 refused
+	sees_not A B
+	sees_not B A
+}
+
+@test "links are added and removed at run time, errors name the link" {
+	with_ip
+	configure A
+	configure B udp-listen:6264
+	start A
+	start B
+	run ctl A link add "udp:192.0.2.2:6264#$(id_of B)"
+	[ "$status" -eq 0 ]
+	wait_until 10 sees A B
+	run ctl A link add "udp:192.0.2.2:6264#$(id_of B)"
+	[ "$status" -eq 2 ]
+	[[ $output == *udp:192.0.2.2:6264* ]]
+	ctl A link del udp:192.0.2.2:6264
+	wait_until 10 sees_not A B
+	# it says goodbye: B need not wait for a time-out
+	wait_until 2 sees_not B A
+	run ctl A link del udp:192.0.2.2:6264
+	[ "$status" -eq 2 ]
+	[[ $output == *udp:192.0.2.2:6264* ]]
+	run ctl A link add nonsense:1
+	[ "$status" -eq 2 ]
+	[[ $output == *nonsense* ]]
+}
+
+@test "an interface that disappears and returns is taken up again" {
+	configure A eth:a0
+	configure B eth:b0
+	start A
+	start B
+	wait_until 10 sees A B
+	on A ip link del a0
+	wait_until 5 sees_not A B
+	cable A a0 B b0
+	wait_until 15 sees A B
+	wait_until 15 sees B A
+	pings A B
+}
+
+@test "a cable that is unplugged is noticed at once, and plugged in again" {
+	configure A eth:a0
+	configure B eth:b0
+	start A
+	start B
+	wait_until 10 sees A B
+	on B ip link set b0 down
+	wait_until 2 sees_not A B
+	on B ip link set b0 up
+	wait_until 15 sees A B
+}
+
+@test "a killed neighbour is noticed by its silence" {
+	configure A eth:a0
+	configure B eth:b0
+	start A
+	start B
+	wait_until 10 sees A B
+	stop B KILL
+	gone()
+	{
+		ctl A --json neighbours | jq -e '.neighbours == []' >/dev/null
+	}
+	wait_until 15 gone
+}
+
+@test "a closed network answers only identities on its list" {
+	with_ip
+	configure A
+	start A
+	id=$(id_of A)
+	stop A
+	CONFIG_MORE='"allow": [ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" ]' \
+		configure B udp-listen:6264
+	start B
+	configure A udp:192.0.2.2:6264
+	start A
+	refused()
+	{
+		ctl B --json counters | jq -e '.counters | to_entries |
+			any((.key | test("refused")) and .value > 0)' >/dev/null
+	}
+	wait_until 10 refused
+	sees_not A B
+	stop B
+	CONFIG_MORE='"allow": [ "'"$id"'" ]' configure B udp-listen:6264
+	start B
+	wait_until 20 sees A B
+}
+
+@test "a link of 700 bytes: packets of 1280 are cut in two and put together" {
+	on A ip link set a0 mtu 700
+	on B ip link set b0 mtu 700
+	configure A eth:a0
+	configure B eth:b0
+	start A
+	start B
+	wait_until 10 sees A B
+	on A "$PN_BUILD/pnping" -q -c 3 -i 0.05 -w 5 -s 1200 "$(name_of B)"
+	spawn B "$PN_DIR/server" "$PN_BUILD/example-echo_server" 7000
+	listens()
+	{
+		ctl B --json sockets | jq -e 'any(.sockets[]; .port == 7000)' >/dev/null
+	}
+	wait_until 5 listens
+	seq 100000 >"$PN_DIR/in"
+	on A timeout 20 "$PN_BUILD/example-echo_client" "$(name_of B)" 7000 \
+		<"$PN_DIR/in" >"$PN_DIR/out"
+	cmp "$PN_DIR/in" "$PN_DIR/out"
+}

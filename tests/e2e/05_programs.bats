@@ -1,0 +1,328 @@
+#!/usr/bin/env bats
+# Unmodified programs: each does its work natively, on the loopback of A, and then over
+# the shim, the server on B and the client on A.  In the table of programs, why each is
+# there:
+#
+#	curl            non-blocking connect, poll, getaddrinfo in a thread
+#	wget            blocking connect, read and write
+#	netcat-openbsd  TCP and UDP; recvfrom(MSG_PEEK), then connect() of a UDP server
+#	socat           fork for each connection, select, half-close
+#	python3         http.server on 0.0.0.0 (IPv4), threads, sendfile; asyncio: epoll,
+#	                listeners for both families on one port
+#	iperf3          TCP_INFO and other options, select, parallel streams, UDP
+#
+#	A a0 ---- b0 B
+
+bats_require_minimum_version 1.5.0
+
+setup_file()
+{
+	load lib
+	net_up || return 0
+	node A B
+	cable A a0 B b0
+	configure A eth:a0
+	configure B eth:b0
+	start A
+	start B
+	B_NAME=$(name_of B)
+	export B_NAME
+	head -c 3000000 /dev/urandom >"$PN_DIR/file"
+	echo "$B_NAME $(hit_of B)"
+	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
+}
+
+teardown_file()
+{
+	load lib
+	net_down
+}
+
+setup()
+{
+	load lib
+	[ -n "${PN_DIR-}" ] || skip "needs to make network namespaces"
+	cd "$PN_DIR" || return
+	server_pid=
+}
+
+teardown()
+{
+	if [ -z "${BATS_TEST_COMPLETED-}" ]; then
+		tail -n 20 "$PN_DIR"/server.log "$PN_DIR"/trace 2>/dev/null
+		show_logs 10
+	fi
+	server_stop
+}
+
+# server MODE PORT PROGRAM...: started and listening; output in server.log
+server()
+{
+	local mode=$1 port=$2
+	shift 2
+	rm -f trace server.log
+	if [ "$mode" = native ]; then
+		spawn A server.log timeout 60 "$@"
+		server_pid=$SPAWNED
+		wait_until 10 listens "$port"
+	else
+		spawn B server.log timeout 60 "$PN_BUILD/pnrun" -t trace "$@"
+		server_pid=$SPAWNED
+		wait_until 10 listens_traced "$port"
+	fi
+}
+
+listens()
+{
+	on A ss -Hltun "sport = :$1" | grep -q .
+}
+
+listens_traced()
+{
+	grep -q "on PeerNet, port $1: done" trace 2>/dev/null
+}
+
+server_stop()
+{
+	[ -n "$server_pid" ] || return 0
+	kill "$server_pid" 2>/dev/null || true
+	wait "$server_pid" 2>/dev/null || true
+	server_pid=
+}
+
+# client MODE PROGRAM...
+client()
+{
+	local mode=$1
+	shift
+	if [ "$mode" = native ]; then
+		on A timeout 30 "$@"
+	else
+		on A timeout 30 "$PN_BUILD/pnrun" "$@"
+	fi
+}
+
+# host MODE: where the server is
+host()
+{
+	if [ "$1" = native ]; then
+		echo 127.0.0.1
+	else
+		echo "$B_NAME"
+	fi
+}
+
+http_with()
+{
+	local mode
+	for mode in native shim; do
+		server $mode 8000 python3 -u -m http.server 8000
+		"$1" $mode "http://$(host $mode):8000/file" | cmp - file
+		server_stop
+	done
+}
+
+with_curl()
+{
+	client "$1" curl -sS "$2"
+}
+
+with_curl4()
+{
+	client "$1" curl -4 -sS "$2"
+}
+
+with_wget()
+{
+	client "$1" wget -q -O - "$2"
+}
+
+@test "curl from python3 -m http.server" {
+	http_with with_curl
+}
+
+@test "curl that only knows IPv4" {
+	http_with with_curl4
+}
+
+@test "wget" {
+	http_with with_wget
+}
+
+@test "what listens over the shim is still reached past PeerNet" {
+	server shim 8000 python3 -u -m http.server 8000
+	on B timeout 30 curl -sS http://127.0.0.1:8000/file | cmp - file
+	on B timeout 30 "$PN_BUILD/pnrun" curl -sS http://127.0.0.1:8000/file | cmp - file
+	server_stop
+	PEERNET_LISTEN=peernet server shim 8000 python3 -u -m http.server 8000
+	run on B timeout 30 curl -sS http://127.0.0.1:8000/file
+	[ "$status" -eq 7 ]
+	client shim curl -sS "http://$B_NAME:8000/file" | cmp - file
+}
+
+@test "nc over TCP, both ways" {
+	local mode
+	for mode in native shim; do
+		server $mode 9001 sh -c 'head -c 100000 file | nc -N -l -p 9001 >got'
+		head -c 200000 file | client $mode nc -N "$(host $mode)" 9001 >back
+		wait "$server_pid"
+		head -c 200000 file | cmp - got
+		head -c 100000 file | cmp - back
+		server_pid=
+	done
+}
+
+@test "nc over UDP, both ways" {
+	local mode
+	for mode in native shim; do
+		rm -f go
+		mkfifo go
+		server $mode 9002 sh -c 'cat <>go | nc -u -l -p 9002 >got'
+		{
+			echo "from the client"
+			wait_until 5 grep -q "from the client" got
+			echo "from the server" >go
+			wait_until 5 grep -q "from the server" back
+		} | client $mode nc -u -q 0 "$(host $mode)" 9002 >back
+		[ "$(cat got)" = "from the client" ]
+		[ "$(cat back)" = "from the server" ]
+		server_stop
+	done
+}
+
+@test "socat forks for each connection" {
+	local mode i
+	for mode in native shim; do
+		server $mode 9003 socat TCP6-LISTEN:9003,fork,reuseaddr,ipv6only=0 EXEC:cat
+		for i in 1 2 3; do
+			[ "$(echo "round $i" |
+				client $mode socat -t 5 - "TCP:$(host $mode):9003")" = "round $i" ]
+		done
+		server_stop
+	done
+}
+
+@test "python asyncio" {
+	local mode
+	for mode in native shim; do
+		server $mode 7101 python3 "$PN_ROOT/tests/e2e/sockets.py" serve
+		wait_until 10 grep -q ready server.log
+		client $mode python3 - "$(host $mode)" 7101 <<-'END'
+			import asyncio, sys
+			async def one(n):
+			    r, w = await asyncio.open_connection(sys.argv[1], int(sys.argv[2]))
+			    w.write(b"x" * n)
+			    w.write_eof()
+			    assert len(await r.read()) == n
+			    w.close()
+			async def main():
+			    await asyncio.gather(*(one(100000 + i) for i in range(20)))
+			asyncio.run(asyncio.wait_for(main(), 20))
+		END
+		server_stop
+	done
+}
+
+@test "iperf3: one stream, backwards, four streams, UDP" {
+	local mode count
+	for mode in native shim; do
+		server $mode 9005 iperf3 --forceflush -s -p 9005
+		count=0
+		for options in "" "-R" "-P 4" "-u -b 10M"; do
+			count=$((count + 1))
+			wait_until 10 served $count
+			# shellcheck disable=SC2086
+			client $mode iperf3 -J -c "$(host $mode)" -p 9005 -t 1 $options >result
+			jq -e '.end | .sum_received // .sum | .bytes > 100000' result >/dev/null
+		done
+		server_stop
+	done
+}
+
+# served COUNT: is the server ready for that test?
+served()
+{
+	[ "$(grep -c "Server listening" server.log)" -ge "$1" ]
+}
+
+@test "what programs expect of sockets" {
+	local mode
+	for mode in native shim; do
+		server $mode 7103 python3 "$PN_ROOT/tests/e2e/sockets.py" serve
+		wait_until 10 grep -q ready server.log
+		client $mode python3 "$PN_ROOT/tests/e2e/sockets.py" test "$(host $mode)"
+		server_stop
+	done
+}
+
+@test "errors that programs understand" {
+	run client shim curl -sS "http://$B_NAME:81/"
+	[ "$status" -eq 7 ]
+	run client shim nc -z "$B_NAME" 81
+	[ "$status" -eq 1 ]
+	run client shim curl -sS http://nobody.pn.alt/
+	[ "$status" -eq 6 ]
+	run client shim curl -sS http://two.labels.pn.alt/
+	[ "$status" -eq 6 ]
+}
+
+# has_trapped FILTER
+has_trapped()
+{
+	tcpdump -n -r trapped "$1" 2>/dev/null | grep -q .
+}
+
+# What leaves A towards the kernel's network, were there one: a packet trap that sees
+# whatever goes to a name server or to the addresses that are PeerNet's.
+@test "nothing leaks when the daemon is down" {
+	on A ip link add trap type veth peer name trapped
+	on A ip link set trapped up
+	on A ip addr add 192.0.2.1/24 dev trap
+	on A ip link set trap up
+	on A ip route add default via 192.0.2.2 dev trap
+	on A ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:01 dev trap
+	on A ip -6 addr add 2001:db8::1/64 dev trap nodad
+	on A ip -6 route add default via 2001:db8::2 dev trap
+	on A ip -6 neigh replace 2001:db8::2 lladdr 02:00:00:00:00:01 dev trap
+	spawn A tcpdump.log timeout 60 tcpdump -n -i trap -Z root -U -w trapped \
+		'port 53 or net 198.18.0.0/15 or net 2001:20::/28'
+	wait_until 10 grep -q listening tcpdump.log
+	for target in "$B_NAME" nobody.pn.alt bad..pn.alt '[2001:21::1]' '[2001:20::1]' 198.18.0.1 \
+		'[::ffff:198.18.0.1]'; do
+		run nsenter --net="/run/netns/$PN_TAG-A" env PEERNET_SOCKET=/nonexistent \
+			timeout 10 "$PN_BUILD/pnrun" curl -sS -m 5 "http://$target/"
+		echo "$target: $status $output"
+		[ "$status" -eq 6 ] || [ "$status" -eq 7 ]
+	done
+	# the trap works: this one is seen
+	run on A timeout 2 "$PN_BUILD/pnrun" curl -sS -m 1 http://203.0.113.7:53/
+	wait_until 10 has_trapped "port 53"
+	kill "$SPAWNED"
+	wait "$SPAWNED" || true
+	has_trapped "port 53"
+	run ! has_trapped 'net 198.18.0.0/15 or net 2001:20::/28 or udp port 53'
+	on A ip link del trap
+}
+
+@test "PEERNET_ONLY" {
+	server shim 8000 python3 -u -m http.server 8000
+	client shim env PEERNET_ONLY=1 true
+	on A timeout 30 "$PN_BUILD/pnrun" -o curl -sS "http://$B_NAME:8000/file" | cmp - file
+	run on B timeout 30 "$PN_BUILD/pnrun" -o curl -sS http://127.0.0.1:8000/file
+	[ "$status" -eq 7 ]
+	run on B timeout 30 "$PN_BUILD/pnrun" -o curl -sS http://localhost:8000/file
+	[ "$status" -ne 0 ]
+}
+
+@test "pnrun refuses what cannot be preloaded" {
+	echo 'int main(void) { return 0; }' >t.c
+	"${CC:-cc}" -static -o static t.c || skip "no static C library"
+	run -126 "$PN_BUILD/pnrun" ./static
+	[[ $output == *"statically linked"* ]]
+	run -127 "$PN_BUILD/pnrun" no-such-program
+	run -126 "$PN_BUILD/pnrun" ./file
+	run -125 "$PN_BUILD/pnrun"
+	run -125 env PNRUN_SHIM=/nonexistent "$PN_BUILD/pnrun" true
+	[[ $output == *"/nonexistent"* ]]
+	run -3 on A "$PN_BUILD/pnrun" sh -c 'exit 3'
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: ISC */
+/* pnsim - many nodes of the network layer under virtual time; see pnsim(1) */
+#include "tests/sim/report.h"
+#include "tests/sim/run.h"
+#include "tests/sim/util.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#define EXIT_VIOLATION 1
+#define EXIT_USAGE 2
+
+static char repeat_command[1024]; /* for reports, and for what is printed on an abort */
+
+enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_SILENT, OPT_LOSS,
+       OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON, OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
+       OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_HELP };
+
+static const struct option options[] = {
+	{ "topology", required_argument, NULL, OPT_TOPOLOGY },
+	{ "nodes-limit", required_argument, NULL, OPT_LIMIT },
+	{ "seed", required_argument, NULL, OPT_SEED },
+	{ "seconds", required_argument, NULL, OPT_SECONDS },
+	{ "kill", required_argument, NULL, OPT_KILL },
+	{ "silent", no_argument, NULL, OPT_SILENT },
+	{ "loss", required_argument, NULL, OPT_LOSS },
+	{ "delay", required_argument, NULL, OPT_DELAY },
+	{ "start-spread", required_argument, NULL, OPT_SPREAD },
+	{ "trace", no_argument, NULL, OPT_TRACE },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "pings", required_argument, NULL, OPT_PINGS },
+	{ "pairs", required_argument, NULL, OPT_PAIRS },
+	{ "within", required_argument, NULL, OPT_WITHIN },
+	{ "recover-within", required_argument, NULL, OPT_RECOVER },
+	{ "settle", required_argument, NULL, OPT_SETTLE },
+	{ "cap", required_argument, NULL, OPT_CAP },
+	{ "reorder", no_argument, NULL, OPT_REORDER },
+	{ "dump", no_argument, NULL, OPT_DUMP },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char usage_text[] =
+	"usage: pnsim --topology FILE|GENERATOR:SIZE [--nodes-limit N] [--seed N]\n"
+	"             [--seconds S] [--cap S] [--within S] [--kill N [--silent]\n"
+	"             [--settle S] [--recover-within S]] [--loss P] [--delay MS]\n"
+	"             [--reorder] [--start-spread S] [--pings N] [--pairs N]\n"
+	"             [--trace] [--dump] [--json]\n"
+	"generators: line:N ring:N star:N grid:WxH rtree:N geometric:N scalefree:N\n";
+
+static _Noreturn void __attribute__((format(printf, 1, 2))) usage_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("pnsim: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(EXIT_USAGE);
+}
+
+static uint64_t number_arg(const char *name, const char *text, uint64_t max)
+{
+	char *end;
+	unsigned long long v;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || v > max)
+		usage_error("--%s: %s is not a number from 0 to %llu", name, text,
+			    (unsigned long long)max);
+	return v;
+}
+
+static double real_arg(const char *name, const char *text, double max)
+{
+	char *end;
+	double v = strtod(text, &end);
+
+	if (end == text || *end || !isfinite(v) || v < 0 || v > max)
+		usage_error("--%s: %s is not a number from 0 to %g", name, text, max);
+	return v;
+}
+
+struct arguments {
+	const char *spec;
+	uint32_t limit;
+	bool json;
+	struct run_config run;
+};
+
+static void argument(struct arguments *a, int opt, const char *name)
+{
+	struct run_config *r = &a->run;
+
+	switch (opt) {
+	case OPT_TOPOLOGY: a->spec = optarg; break;
+	case OPT_LIMIT: a->limit = (uint32_t)number_arg(name, optarg, SIM_NODES_MAX); break;
+	case OPT_SEED: r->sim.seed = number_arg(name, optarg, INT64_MAX); break;
+	case OPT_SECONDS: r->seconds = real_arg(name, optarg, 1e6); break;
+	case OPT_KILL: r->kills = (uint32_t)number_arg(name, optarg, SIM_NODES_MAX); break;
+	case OPT_SILENT: r->silent = true; break;
+	case OPT_LOSS: r->sim.loss = real_arg(name, optarg, 1); break;
+	case OPT_DELAY: r->sim.delay_ns = (uint64_t)(real_arg(name, optarg, 60000) * 1e6); break;
+	case OPT_SPREAD:
+		r->sim.start_spread_ns = (uint64_t)(real_arg(name, optarg, 1e6) * 1e9);
+		break;
+	case OPT_TRACE: r->sim.trace = true; break;
+	case OPT_JSON: a->json = true; break;
+	case OPT_PINGS: r->pings = (uint32_t)number_arg(name, optarg, 1000000); break;
+	case OPT_PAIRS: r->pairs = (uint32_t)number_arg(name, optarg, 100000000); break;
+	case OPT_WITHIN: r->within = real_arg(name, optarg, 1e6); break;
+	case OPT_RECOVER: r->recover_within = real_arg(name, optarg, 1e6); break;
+	case OPT_SETTLE: r->settle = real_arg(name, optarg, 1e6); break;
+	case OPT_CAP: r->cap = real_arg(name, optarg, 1e6); break;
+	case OPT_REORDER: r->sim.reorder = true; break;
+	case OPT_DUMP: r->dump = true; break;
+	case OPT_HELP:
+		fputs(usage_text, stdout);
+		exit(0);
+	default:
+		fputs(usage_text, stderr);
+		exit(EXIT_USAGE);
+	}
+}
+
+static void arguments_parse(struct arguments *a, int argc, char **argv)
+{
+	int opt, index = 0;
+
+	*a = (struct arguments){ .run = {
+		.sim = { .seed = 1, .delay_ns = PN_MS(1), .start_spread_ns = PN_MS(200),
+			 .mtu = 1500, .link_header = 14 },
+		.cap = 90, .recover_within = 60, .settle = 15, .pings = 200, .pairs = 20000,
+		.probes_per_s = 20,
+	} };
+	while ((opt = getopt_long(argc, argv, "", options, &index)) != -1)
+		argument(a, opt, options[index].name);
+	if (optind < argc)
+		usage_error("unexpected argument %s", argv[optind]);
+	if (!a->spec)
+		usage_error("--topology is missing (see --help)");
+	if (a->run.seconds > a->run.cap)
+		a->run.cap = a->run.seconds;
+	a->run.progress = isatty(STDERR_FILENO) && !a->run.sim.trace;
+}
+
+static void repeat_make(int argc, char **argv)
+{
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < argc && len < sizeof(repeat_command); i++) {
+		if (i > 0 && (!strcmp(argv[i], "--json") || !strcmp(argv[i], "--trace")))
+			continue;
+		len += (size_t)snprintf(repeat_command + len, sizeof(repeat_command) - len, "%s%s",
+					i ? " " : "", i ? argv[i] : "pnsim");
+	}
+}
+
+/* An assertion of the layer failed: say which, and how to see it again. */
+static void on_abort(int sig)
+{
+	const char *parts[] = { "\npnsim: ", pn_assert_failed ? pn_assert_failed : "aborted",
+				"\npnsim: repeat with: ", repeat_command, "\n" };
+	size_t i;
+
+	(void)sig;
+	for (i = 0; i < PN_ARRAY_LEN(parts); i++)
+		if (write(STDERR_FILENO, parts[i], strlen(parts[i])) < 0)
+			break;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a;
+	struct topology topo;
+	struct run_result res;
+	char err[256];
+	int rc;
+
+	arguments_parse(&a, argc, argv);
+	repeat_make(argc, argv);
+	if (!topology_load(&topo, a.spec, a.run.sim.seed, a.limit, err, sizeof(err)))
+		usage_error("%s", err);
+	signal(SIGABRT, on_abort);
+	run(&topo, &a.run, &res);
+	rc = (a.json ? report_json : report_text)(&topo, a.spec, &a.run, &res, repeat_command);
+	if (rc < 0) {
+		fprintf(stderr, "pnsim: standard output: %s\n", strerror(errno));
+		rc = EXIT_USAGE;
+	} else if (violations_any(&res.violations)) {
+		rc = EXIT_VIOLATION;
+	}
+	run_result_free(&res);
+	topology_free(&topo);
+	return rc;
+}

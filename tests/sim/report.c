@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: ISC */
+/* Printing of results.  Numbers are rounded, so that a run's output is the same
+ * wherever it is repeated. */
+#include "tests/sim/report.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+
+static json_t *number(double v)
+{
+	return json_real(round(v * 1000) / 1000);
+}
+
+static json_t *number_or_null(double v)
+{
+	return v < 0 ? json_null() : number(v);
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+	return whole ? (double)part / (double)whole : 0;
+}
+
+static json_t *invariants(const struct run_result *res)
+{
+	json_t *o = json_object();
+	unsigned i;
+
+	for (i = 0; i < CHECK_COUNT; i++)
+		json_object_set_new(o, check_names[i], res->violations.bad[i] ?
+				    json_string(res->violations.text[i]) : json_true());
+	return o;
+}
+
+static json_t *kills(const struct topology *topo, const struct run_result *res)
+{
+	json_t *list = json_array();
+	uint32_t i;
+
+	for (i = 0; i < res->kill_count; i++) {
+		const struct run_kill *k = &res->kills[i];
+		json_t *o = json_object();
+
+		json_object_set_new(o, "node", json_string(topo->names[k->node]));
+		json_object_set_new(o, "at_s", number(k->at_s));
+		json_object_set_new(o, "recovered_s", number_or_null(k->recovered_s));
+		json_object_set_new(o, "readdressed", json_integer(k->readdressed));
+		json_object_set_new(o, "survivors", json_integer(k->survivors));
+		json_object_set_new(o, "was_root_leader", json_boolean(k->was_root_leader));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *counters(const struct run_result *res)
+{
+	json_t *o = json_object();
+	uint32_t i;
+
+	for (i = 0; i < res->counter_count; i++)
+		if (res->counters[i].value > 0)
+			json_object_set_new(o, res->counters[i].name,
+					    json_integer((json_int_t)res->counters[i].value));
+	return o;
+}
+
+int report_json(const struct topology *topo, const char *spec, const struct run_config *cfg,
+		const struct run_result *res, const char *repeat)
+{
+	json_t *o = json_object();
+	int rc;
+
+#define SET(key_, value_) json_object_set_new(o, key_, value_)
+	SET("topology", json_string(spec));
+	SET("seed", json_integer((json_int_t)cfg->sim.seed));
+	SET("nodes", json_integer(res->nodes));
+	SET("links", json_integer(res->links));
+	SET("facets", json_integer(res->tables.facets));
+	SET("components", json_integer(res->components));
+	SET("converged_s", number_or_null(res->converged_s));
+	SET("relapses", json_integer(res->relapses));
+	SET("networks", json_integer(res->tables.networks));
+	SET("height", json_integer(res->tables.height));
+	SET("table_mean", number(res->tables.mean));
+	SET("table_max", json_integer(res->tables.max));
+	SET("stretch_mean", number(res->paths.stretch_mean));
+	SET("stretch_p95", number(res->paths.stretch_p95));
+	SET("pairs", json_integer((json_int_t)res->paths.pairs));
+	SET("pairs_reached", json_integer((json_int_t)res->paths.reached));
+	SET("pairs_looped", json_integer((json_int_t)res->paths.looped));
+	SET("control_bytes_per_node_s", number_or_null(res->control_bytes_per_node_s));
+	SET("rest_s", number(res->rest_s));
+	SET("pings", json_integer(res->pings));
+	SET("delivery", number(share(res->answered, res->pings)));
+	SET("ping_rtt_ms", number(res->ping_rtt_ms));
+	SET("ping_errors", json_integer(res->ping_errors));
+	SET("probes", json_integer((json_int_t)res->probes));
+	SET("probe_delivery", res->probes ? number(share(res->probes_arrived, res->probes)) :
+	    json_null());
+	SET("mem_per_node", json_integer((json_int_t)res->mem_per_node));
+	SET("frames_lost", json_integer((json_int_t)res->frames_lost));
+	SET("frames_misdirected", json_integer((json_int_t)res->frames_misdirected));
+	SET("virtual_s", number(res->virtual_s));
+	SET("kills", kills(topo, res));
+	SET("counters", counters(res));
+	SET("invariants", invariants(res));
+	SET("repeat", json_string(repeat));
+#undef SET
+	rc = json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	json_decref(o);
+	putchar('\n');
+	return rc == 0 && fflush(stdout) == 0 ? 0 : -1;
+}
+
+static void text_kills(const struct topology *topo, const struct run_result *res)
+{
+	uint32_t i;
+
+	if (res->kill_count == 0)
+		return;
+	printf("\n%-16s %10s %12s %12s\n", "crashed", "at", "recovered", "re-addressed");
+	for (i = 0; i < res->kill_count; i++) {
+		const struct run_kill *k = &res->kills[i];
+		char recovered[32] = "never";
+
+		if (k->recovered_s >= 0)
+			snprintf(recovered, sizeof(recovered), "%.2f s", k->recovered_s);
+		printf("%-16s %8.2f s %12s %6u of %-6u%s\n", topo->names[k->node], k->at_s,
+		       recovered, k->readdressed, k->survivors,
+		       k->was_root_leader ? " (root leader)" : "");
+	}
+	printf("session packets meanwhile: %.1f %% of %llu arrived\n",
+	       100 * share(res->probes_arrived, res->probes), (unsigned long long)res->probes);
+}
+
+int report_text(const struct topology *topo, const char *spec, const struct run_config *cfg,
+		const struct run_result *res, const char *repeat)
+{
+	unsigned i;
+
+	printf("%s, seed %llu: %u nodes, %u links, %u facets, %u components, %.2f s\n", spec,
+	       (unsigned long long)cfg->sim.seed, res->nodes, res->links, res->tables.facets,
+	       res->components, res->virtual_s);
+	if (res->converged_s < 0)
+		printf("%-24s %10s\n", "converged", "never");
+	else
+		printf("%-24s %10.2f s\n", "converged", res->converged_s);
+	printf("%-24s %10u\n", "networks", res->tables.networks);
+	printf("%-24s %10u\n", "height", res->tables.height);
+	printf("%-24s %10.2f mean %8u max\n", "table entries", res->tables.mean, res->tables.max);
+	printf("%-24s %10.3f mean %8.3f p95\n", "stretch", res->paths.stretch_mean,
+	       res->paths.stretch_p95);
+	printf("%-24s %10llu of %llu\n", "pairs reached", (unsigned long long)res->paths.reached,
+	       (unsigned long long)res->paths.pairs);
+	if (res->control_bytes_per_node_s >= 0)
+		printf("%-24s %10.0f per node and second\n", "bytes at rest",
+		       res->control_bytes_per_node_s);
+	printf("%-24s %9.1f %% of %u, %.1f ms\n", "pings answered",
+	       100 * share(res->answered, res->pings), res->pings, res->ping_rtt_ms);
+	text_kills(topo, res);
+	putchar('\n');
+	for (i = 0; i < CHECK_COUNT; i++)
+		printf("%-24s %s\n", check_names[i],
+		       res->violations.bad[i] ? res->violations.text[i] : "ok");
+	if (violations_any(&res->violations))
+		printf("repeat with: %s\n", repeat);
+	return fflush(stdout) == 0 ? 0 : -1;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/* report.h - the result of a run for programs and for people, on stdout */
+#ifndef SIM_REPORT_H
+#define SIM_REPORT_H
+
+#include "tests/sim/run.h"
+
+/** report_json() - one JSON object
+ *  @repeat: command that repeats the run
+ *  Return: 0, or -1 if stdout failed */
+int report_json(const struct topology *topo, const char *spec, const struct run_config *cfg,
+		const struct run_result *res, const char *repeat);
+
+/** report_text() - a table */
+int report_text(const struct topology *topo, const char *spec, const struct run_config *cfg,
+		const struct run_result *res, const char *repeat);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+/* run.h - one run: start, converge, rest, measure, then faults one by one */
+#ifndef SIM_RUN_H
+#define SIM_RUN_H
+
+#include "tests/sim/check.h"
+#include "tests/sim/measure.h"
+#include "tests/sim/medium.h"
+
+struct run_config {
+	struct sim_config sim;
+	double seconds;		/* of the phase before faults; 0: until rest is measured */
+	double cap;		/* seconds within which it must converge */
+	double within;		/* it is a violation to converge later; 0: cap */
+	double recover_within;	/* the same after a crash */
+	double settle;		/* seconds watched after a crash, at least */
+	uint32_t kills;
+	bool silent;		/* crashes leave the carrier */
+	uint32_t pings;
+	uint32_t pairs;
+	double probes_per_s;	/* while faults happen */
+	bool progress;		/* on stderr */
+	bool dump;		/* all nodes on stderr, at the end */
+};
+
+struct run_kill {
+	uint32_t node;
+	double at_s;
+	double recovered_s;	/* negative: not within the bound */
+	uint32_t readdressed;	/* surviving nodes */
+	uint32_t survivors;
+	bool was_root_leader;
+};
+
+struct run_result {
+	uint32_t nodes, links, components;
+	double converged_s;	/* all invariants hold from then on; negative: never */
+	uint32_t relapses;	/* times they ceased to hold before the first fault */
+	double virtual_s;
+	struct tables tables;
+	struct paths paths;
+	double control_bytes_per_node_s; /* at rest, link headers counted; negative: no rest */
+	double rest_s;		/* measured so long */
+	uint32_t pings, answered, ping_errors;
+	double ping_rtt_ms;
+	uint64_t probes, probes_arrived;
+	double mem_per_node;	/* bytes */
+	uint64_t frames_lost, frames_misdirected;
+	struct run_kill *kills;	/* owned */
+	uint32_t kill_count;
+	struct net_counter *counters; /* sums over the live nodes at the end; owned */
+	uint32_t counter_count;
+	struct violations violations;
+};
+
+/** run() - do it all
+ *  @res: out; ended by run_result_free() */
+void run(const struct topology *topo, const struct run_config *cfg, struct run_result *res);
+void run_result_free(struct run_result *res);
+
+#endif

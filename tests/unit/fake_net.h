@@ -1,0 +1,768 @@
+/* SPDX-License-Identifier: ISC */
+/* fake_net.h - packets, lookups and peers over a network that is known exactly
+ *
+ * The modules fwd, lookup, peer and echo are compiled into the test itself, with
+ * all their names changed, so that what they call can be a fake: the area tree
+ * and the routes are computed here from the whole graph, adjacencies lose and
+ * delay packets as the test says, and time is virtual.
+ *
+ * Define FAKE_NAME(x_) as a prefix of your own before including this, once in a
+ * test: fake_net.h is the whole world of one test file.
+ *
+ * The graph's vertices are facets; several of them may be one node.  Its tree is
+ * made by joining connected parts, smallest first, as the real one does.
+ */
+#ifndef TESTS_FAKE_NET_H
+#define TESTS_FAKE_NET_H
+
+#ifndef FAKE_NAME
+#define FAKE_NAME(x_) fake_##x_
+#endif
+#define addr_record_build FAKE_NAME(addr_record_build)
+#define addr_record_parse FAKE_NAME(addr_record_parse)
+#define addr_record_verify FAKE_NAME(addr_record_verify)
+#define adj_at FAKE_NAME(adj_at)
+#define adj_count FAKE_NAME(adj_count)
+#define adj_data_send FAKE_NAME(adj_data_send)
+#define arena_take FAKE_NAME(arena_take)
+#define client_expire FAKE_NAME(client_expire)
+#define client_init FAKE_NAME(client_init)
+#define client_on_answer FAKE_NAME(client_on_answer)
+#define echo_build FAKE_NAME(echo_build)
+#define echo_carve FAKE_NAME(echo_carve)
+#define echo_init FAKE_NAME(echo_init)
+#define echo_on_error FAKE_NAME(echo_on_error)
+#define echo_on_packet FAKE_NAME(echo_on_packet)
+#define echo_on_peer FAKE_NAME(echo_on_peer)
+#define echo_parse FAKE_NAME(echo_parse)
+#define facet_addr FAKE_NAME(facet_addr)
+#define facet_height FAKE_NAME(facet_height)
+#define facet_live FAKE_NAME(facet_live)
+#define facet_max FAKE_NAME(facet_max)
+#define facet_of_addr FAKE_NAME(facet_of_addr)
+#define facet_root FAKE_NAME(facet_root)
+#define fwd_carve FAKE_NAME(fwd_carve)
+#define fwd_decide FAKE_NAME(fwd_decide)
+#define fwd_decide_key FAKE_NAME(fwd_decide_key)
+#define fwd_diff FAKE_NAME(fwd_diff)
+#define fwd_error_build FAKE_NAME(fwd_error_build)
+#define fwd_error_parse FAKE_NAME(fwd_error_parse)
+#define fwd_fini FAKE_NAME(fwd_fini)
+#define fwd_first_mtu FAKE_NAME(fwd_first_mtu)
+#define fwd_init FAKE_NAME(fwd_init)
+#define fwd_key_is_ours FAKE_NAME(fwd_key_is_ours)
+#define fwd_key_pick FAKE_NAME(fwd_key_pick)
+#define fwd_on_packet FAKE_NAME(fwd_on_packet)
+#define fwd_originate FAKE_NAME(fwd_originate)
+#define fwd_run_local FAKE_NAME(fwd_run_local)
+#define fwd_send FAKE_NAME(fwd_send)
+#define lookup_carve FAKE_NAME(lookup_carve)
+#define lookup_expire FAKE_NAME(lookup_expire)
+#define lookup_init FAKE_NAME(lookup_init)
+#define lookup_key FAKE_NAME(lookup_key)
+#define lookup_on_address FAKE_NAME(lookup_on_address)
+#define lookup_on_packet FAKE_NAME(lookup_on_packet)
+#define lookup_record_expire FAKE_NAME(lookup_record_expire)
+#define lookup_send_store FAKE_NAME(lookup_send_store)
+#define lookup_start FAKE_NAME(lookup_start)
+#define neighbour_addr FAKE_NAME(neighbour_addr)
+#define net_event_push FAKE_NAME(net_event_push)
+#define net_hdr_build FAKE_NAME(net_hdr_build)
+#define net_hdr_parse FAKE_NAME(net_hdr_parse)
+#define net_hit_tag FAKE_NAME(net_hit_tag)
+#define net_identity_hit FAKE_NAME(net_identity_hit)
+#define net_lookup FAKE_NAME(net_lookup)
+#define net_next_hop FAKE_NAME(net_next_hop)
+#define net_own_record FAKE_NAME(net_own_record)
+#define net_peer_close FAKE_NAME(net_peer_close)
+#define net_peer_mtu FAKE_NAME(net_peer_mtu)
+#define net_peer_open FAKE_NAME(net_peer_open)
+#define net_peer_update FAKE_NAME(net_peer_update)
+#define net_ping FAKE_NAME(net_ping)
+#define net_random_u64 FAKE_NAME(net_random_u64)
+#define net_send_addr FAKE_NAME(net_send_addr)
+#define net_send_peer FAKE_NAME(net_send_peer)
+#define net_sign FAKE_NAME(net_sign)
+#define net_verify FAKE_NAME(net_verify)
+#define peer_address FAKE_NAME(peer_address)
+#define peer_carve FAKE_NAME(peer_carve)
+#define peer_expire FAKE_NAME(peer_expire)
+#define peer_fini FAKE_NAME(peer_fini)
+#define peer_init FAKE_NAME(peer_init)
+#define peer_on_address FAKE_NAME(peer_on_address)
+#define peer_on_error FAKE_NAME(peer_on_error)
+#define peer_on_lookup_failed FAKE_NAME(peer_on_lookup_failed)
+#define peer_on_record FAKE_NAME(peer_on_record)
+#define route_alternate FAKE_NAME(route_alternate)
+#define route_hop FAKE_NAME(route_hop)
+#define store_find FAKE_NAME(store_find)
+#define store_hurry FAKE_NAME(store_hurry)
+#define store_init FAKE_NAME(store_init)
+#define store_on_query FAKE_NAME(store_on_query)
+#define store_on_store FAKE_NAME(store_on_store)
+#define store_on_stored FAKE_NAME(store_on_stored)
+#define store_scan FAKE_NAME(store_scan)
+#define timer_earlier FAKE_NAME(timer_earlier)
+#define timer_init FAKE_NAME(timer_init)
+#define timer_set FAKE_NAME(timer_set)
+#define tree_on_packet FAKE_NAME(tree_on_packet)
+#define tree_weight FAKE_NAME(tree_weight)
+
+#include "pnstackd/net/fwd_hop.c"
+#include "pnstackd/net/fwd.c"
+#include "pnstackd/net/lookup_record.c"
+#include "pnstackd/net/lookup.c"
+#include "pnstackd/net/lookup_store.c"
+#include "pnstackd/net/lookup_client.c"
+#include "pnstackd/net/peer.c"
+#include "pnstackd/net/echo.c"
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+
+#define FAKE static __attribute__((unused))
+#ifndef W_CHECK
+#define W_CHECK(cond_) CU_ASSERT(cond_)
+#endif
+
+#define W_VERTICES 64                /* facets in all, at most */
+#define W_ADJS 200                   /* of one node */
+#define W_LATENCY PN_MS(1)
+#ifndef W_POOL
+#define W_POOL 4096
+#endif
+
+struct w_adj {
+	struct adj_pub pub;
+	unsigned to;                 /* vertex */
+	uint32_t back;               /* adjacency of the node there */
+	bool shows_addr;
+	uint64_t lie;                /* told as neighbour_addr() instead, if lying */
+	bool lying;
+};
+
+struct w_vertex {
+	unsigned node;
+	uint16_t facet;
+	uint64_t addr, old_addr;
+	bool has_old;
+	unsigned height;             /* of the whole tree */
+	uint32_t dist[64];           /* hops to the sibling at each level; UINT32_MAX none */
+};
+
+struct w_node {
+	struct net net;              /* first */
+	uint8_t *mem;
+	unsigned facets;
+	unsigned vertex[W_VERTICES]; /* of facet */
+	unsigned adjs;
+	struct w_adj adj[W_ADJS];
+	struct net_event events[NET_EVENT_MAX];
+	struct pn_heap_entry *slots[1024];
+	unsigned tree_packets;
+};
+
+struct w_flight {
+	struct pn_time at;
+	unsigned node;
+	uint32_t adj;
+	struct pn_pkt *pkt;
+	struct w_flight *next;
+};
+
+struct world {
+	struct pn_time now;
+	uint64_t random;
+	unsigned vertices, nodes;
+	bool edge[W_VERTICES][W_VERTICES];
+	struct w_vertex vertex[W_VERTICES];
+	struct w_node *node[W_VERTICES];
+	struct pn_pool pool;
+	void *pool_mem;
+	struct w_flight *head, *tail;
+	unsigned loss_percent;
+	bool lying_routes;           /* route_hop() answers anything */
+	bool lying_counts;           /* tree_weight() differs from node to node */
+	uint32_t count_skew;         /* added to count[0] everywhere */
+	uint64_t sent;               /* packets over real links */
+	uint64_t sent_proto[8];
+	uint64_t delivered_wrong;
+};
+static struct world w;
+
+FAKE uint64_t w_random(void) { return unit_random(&w.random); }
+
+FAKE struct w_node *w_of(const struct net *net) { return (struct w_node *)(uintptr_t)net; }
+
+/* Fakes of adj.c ------------------------------------------------------------------ */
+
+uint32_t adj_count(const struct net *net) { return w_of(net)->adjs; }
+
+struct adj_pub *adj_at(struct net *net, uint32_t index)
+{
+	struct w_node *n = w_of(net);
+
+	return index < n->adjs && n->adj[index].pub.up ? &n->adj[index].pub : NULL;
+}
+
+void adj_data_send(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now)
+{
+	struct w_node *n = w_of(net);
+	struct w_flight *f;
+
+	PN_ASSERT(adj < n->adjs);
+	PN_ASSERT(n->adj[adj].pub.kind != ADJ_INTERNAL);
+	PN_ASSERT(pkt->len <= n->adj[adj].pub.payload_max);
+	w.sent++;
+	w.sent_proto[pkt->data[0] & 7]++;
+	if (w_random() % 100 < w.loss_percent) {
+		pn_pkt_put(net->pool, pkt);
+		return;
+	}
+	f = malloc(sizeof(*f));
+	*f = (struct w_flight){ .at = pn_time_add(now, W_LATENCY), .pkt = pkt,
+				.node = w.vertex[n->adj[adj].to].node, .adj = n->adj[adj].back };
+	if (w.tail)
+		w.tail->next = f;
+	else
+		w.head = f;
+	w.tail = f;
+}
+
+/* Fakes of ctl.c ------------------------------------------------------------------ */
+
+FAKE struct w_vertex *w_vertex(const struct net *net, uint16_t facet)
+{
+	PN_ASSERT(facet < w_of(net)->facets);
+	return &w.vertex[w_of(net)->vertex[facet]];
+}
+
+uint16_t facet_max(const struct net *net) { return (uint16_t)w_of(net)->facets; }
+bool facet_live(const struct net *net, uint16_t facet) { return facet < w_of(net)->facets; }
+uint64_t facet_addr(const struct net *net, uint16_t facet) { return w_vertex(net, facet)->addr; }
+uint64_t facet_root(const struct net *net, uint16_t facet) { (void)net; (void)facet; return 1; }
+uint8_t facet_height(const struct net *net, uint16_t facet)
+{
+	return (uint8_t)w_vertex(net, facet)->height;
+}
+
+int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, struct pn_time now)
+{
+	(void)now;
+	(void)facet;
+	for (uint16_t f = 0; f < facet_max(net); f++) {
+		if (w_vertex(net, f)->addr == addr)
+			return f;
+	}
+	for (uint16_t f = 0; f < facet_max(net); f++) {
+		if (w_vertex(net, f)->has_old && w_vertex(net, f)->old_addr == addr)
+			return f;
+	}
+	return -1;
+}
+
+bool neighbour_addr(const struct net *net, uint32_t adj, uint64_t *addr)
+{
+	const struct w_adj *a = &w_of(net)->adj[adj];
+
+	*addr = a->lying ? a->lie : w.vertex[a->to].addr;
+	return a->shows_addr;
+}
+
+/* The @skip-th next hop towards the sibling at @level, counted from @start */
+FAKE int w_route(const struct net *net, uint16_t facet, unsigned level, unsigned start, int not)
+{
+	const struct w_node *n = w_of(net);
+	const struct w_vertex *u = w_vertex(net, facet);
+
+	if (u->dist[level] == UINT32_MAX)
+		return -1;
+	for (unsigned i = 0; i < n->adjs; i++) {
+		unsigned k = (i + start) % n->adjs;
+		const struct w_adj *a = &n->adj[k];
+		const struct w_vertex *v = &w.vertex[a->to];
+
+		if (a->pub.facet != facet || (int)k == not)
+			continue;
+		/* Over the border, or nearer to it inside our own block */
+		if ((v->addr ^ u->addr) >> level == 1 ||
+		    ((v->addr ^ u->addr) >> level == 0 && v->dist[level] < u->dist[level]))
+			return (int)k;
+	}
+	return -1;
+}
+
+int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t flow)
+{
+	if (w.lying_routes)
+		return (int)(w_random() % w_of(net)->adjs);
+	return w_route(net, facet, level, flow, -1);
+}
+
+int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not)
+{
+	if (w.lying_routes)
+		return (int)(w_random() % w_of(net)->adjs);
+	return w_route(net, facet, level, 0, not);
+}
+
+bool tree_weight(const struct net *net, uint16_t facet, unsigned level, uint64_t *area_id,
+		 uint32_t n[2], unsigned *own_bit)
+{
+	const struct w_vertex *u = w_vertex(net, facet);
+	uint64_t area = level >= 63 ? 0 : u->addr >> (level + 1);
+
+	n[0] = n[1] = 0;
+	for (unsigned i = 0; i < w.vertices; i++) {
+		uint64_t x = w.vertex[i].addr;
+
+		if ((level >= 63 ? 0 : x >> (level + 1)) == area)
+			n[x >> level & 1]++;
+	}
+	*own_bit = u->addr >> level & 1;
+	*area_id = mix64(area * 64 + level + 1);
+	if (n[!*own_bit] == 0)
+		return false;
+	n[0] += w.count_skew;
+	if (w.lying_counts) {
+		n[0] = (uint32_t)(w_random() % 100);
+		n[1] = (uint32_t)(w_random() % 100);
+	}
+	return true;
+}
+
+void tree_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr,
+		    const uint8_t *payload, size_t len, struct pn_time now)
+{
+	(void)facet;
+	(void)hdr;
+	(void)payload;
+	(void)len;
+	(void)now;
+	w_of(net)->tree_packets++;
+}
+
+/* Fakes of net.c ------------------------------------------------------------------ */
+
+void timer_init(struct net_timer *t, enum timer_kind kind, uint32_t index)
+{
+	pn_heap_entry_init(&t->e);
+	t->kind = (uint8_t)kind;
+	t->index = index;
+}
+
+void timer_set(struct net *net, struct net_timer *t, struct pn_time at)
+{
+	bool ok = true;
+
+	if (pn_heap_has(&t->e))
+		pn_heap_remove(&net->timers, &t->e);
+	t->e.at = at;
+	if (!pn_time_is_never(at))
+		ok = pn_heap_push(&net->timers, &t->e);
+	PN_ASSERT(ok);
+}
+
+void timer_earlier(struct net *net, struct net_timer *t, struct pn_time at)
+{
+	if (!pn_heap_has(&t->e) || pn_time_before(at, t->e.at))
+		timer_set(net, t, at);
+}
+
+void *arena_take(struct arena *a, size_t n, size_t size)
+{
+	void *p = a->at ? a->at + a->used : NULL;
+
+	a->used += (n * size + 63) / 64 * 64;
+	return p;
+}
+
+struct net_event *net_event_push(struct net *net, enum net_event_kind kind)
+{
+	struct net_event *ev = &net->events[(net->event_head + net->event_count) % NET_EVENT_MAX];
+
+	if (net->event_count < NET_EVENT_MAX)
+		net->event_count++;
+	else
+		net->event_head = (net->event_head + 1) % NET_EVENT_MAX;
+	*ev = (struct net_event){ .kind = kind };
+	return ev;
+}
+
+/* Return: false when there is none */
+FAKE bool w_event(unsigned node, struct net_event *ev)
+{
+	struct net *net = &w.node[node]->net;
+
+	if (net->event_count == 0)
+		return false;
+	*ev = net->events[net->event_head];
+	net->event_head = (net->event_head + 1) % NET_EVENT_MAX;
+	net->event_count--;
+	return true;
+}
+
+/* The next event of this kind, others passed over */
+FAKE bool w_event_of(unsigned node, enum net_event_kind kind, struct net_event *ev)
+{
+	while (w_event(node, ev)) {
+		if (ev->kind == kind)
+			return true;
+	}
+	return false;
+}
+
+uint64_t net_random_u64(struct net *net) { (void)net; return w_random(); }
+
+uint32_t net_hit_tag(const uint8_t hit[PN_HIT_LEN])
+{
+	return (uint32_t)hit[12] << 24 | (uint32_t)hit[13] << 16 | (uint32_t)hit[14] << 8 | hit[15];
+}
+
+void net_identity_hit(const uint8_t id[PN_ID_LEN], uint8_t hit[PN_HIT_LEN])
+{
+	uint8_t digest[16];
+
+	crypto_digest(digest, sizeof(digest), id, PN_ID_LEN);
+	memcpy(hit, digest, PN_HIT_LEN);
+	hit[0] = 0x20;
+}
+
+void net_sign(const struct net *net, enum sign_purpose p, const uint8_t *msg, size_t len,
+	      uint8_t sig[64])
+{
+	uint8_t buf[1 + ADDR_RECORD_MAX];
+
+	buf[0] = (uint8_t)p;
+	memcpy(buf + 1, msg, len);
+	crypto_sig_make(sig, buf, len + 1, net->sign_key);
+}
+
+bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t *msg, size_t len,
+		const uint8_t sig[64])
+{
+	uint8_t buf[1 + ADDR_RECORD_MAX];
+
+	buf[0] = (uint8_t)p;
+	memcpy(buf + 1, msg, len);
+	return crypto_sig_check(sig, buf, len + 1, id);
+}
+
+/* The tree ------------------------------------------------------------------------- */
+
+/* Joins parts of the graph, smallest first: the smaller gets bit 1 above the taller. */
+FAKE void w_grow(void)
+{
+	unsigned part[W_VERTICES], height[W_VERTICES] = { 0 };
+
+	for (unsigned i = 0; i < w.vertices; i++) {
+		part[i] = i;
+		w.vertex[i].addr = 0;
+	}
+	for (;;) {
+		unsigned best = UINT32_MAX, a = 0, b = 0;
+
+		for (unsigned i = 0; i < w.vertices; i++) {
+			for (unsigned j = 0; j < w.vertices; j++) {
+				unsigned p = part[i], q = part[j];
+				unsigned top = height[p] > height[q] ? height[p] : height[q];
+
+				if (!w.edge[i][j] || p == q || top * 64 + height[p] >= best)
+					continue;
+				best = top * 64 + height[p];
+				a = p;
+				b = q;
+			}
+		}
+		if (best == UINT32_MAX)
+			break;
+		unsigned level = height[a] > height[b] ? height[a] : height[b];
+
+		PN_ASSERT(level < 63);
+		for (unsigned i = 0; i < w.vertices; i++) {
+			if (part[i] != a)
+				continue;
+			w.vertex[i].addr |= UINT64_C(1) << level;
+			part[i] = b;
+		}
+		height[b] = level + 1;
+	}
+	for (unsigned i = 0; i < w.vertices; i++)
+		w.vertex[i].height = height[part[i]];
+}
+
+/* Distances to each sibling inside one's own block */
+FAKE void w_measure(void)
+{
+	for (unsigned i = 0; i < w.vertices; i++) {
+		for (unsigned k = 0; k < 64; k++)
+			w.vertex[i].dist[k] = UINT32_MAX;
+	}
+	for (unsigned k = 0; k < 64; k++) {
+		bool changed = true;
+
+		while (changed) {
+			changed = false;
+			for (unsigned i = 0; i < w.vertices; i++) {
+				struct w_vertex *u = &w.vertex[i];
+
+				for (unsigned j = 0; j < w.vertices; j++) {
+					struct w_vertex *v = &w.vertex[j];
+					uint32_t d = UINT32_MAX;
+
+					if (!w.edge[i][j])
+						continue;
+					if ((u->addr ^ v->addr) >> k == 1)
+						d = 1;
+					else if ((u->addr ^ v->addr) >> k == 0 &&
+						 v->dist[k] != UINT32_MAX)
+						d = v->dist[k] + 1;
+					if (d < u->dist[k]) {
+						u->dist[k] = d;
+						changed = true;
+					}
+				}
+			}
+		}
+	}
+}
+
+/* Life --------------------------------------------------------------------------------- */
+
+FAKE uint32_t w_adj_add(unsigned u, unsigned v, enum adj_kind kind)
+{
+	struct w_node *n = w.node[w.vertex[u].node];
+	struct w_adj *a = &n->adj[n->adjs];
+
+	PN_ASSERT(n->adjs < W_ADJS);
+	*a = (struct w_adj){ .to = v, .shows_addr = true };
+	a->pub = (struct adj_pub){ .index = n->adjs, .up = true, .kind = kind,
+				   .facet = w.vertex[u].facet,
+				   .peer_facet = w.vertex[v].facet,
+					   .cost = kind == ADJ_INTERNAL ? 0 : 16,
+				   .payload_max = 1500 };
+	memcpy(a->pub.id, w.node[w.vertex[v].node]->net.id, PN_ID_LEN);
+	return n->adjs++;
+}
+
+FAKE void w_node_start(unsigned index, const struct net_config *cfg)
+{
+	struct w_node *n = calloc(1, sizeof(*n));
+	struct net *net = &n->net;
+	struct arena a = { 0 };
+	uint8_t seed[32];
+
+	w.node[index] = n;
+	for (unsigned i = 0; i < sizeof(seed); i++)
+		seed[i] = (uint8_t)w_random();
+	crypto_identity(seed, net->id, net->sign_key);
+	net_identity_hit(net->id, net->hit);
+	net->tag = net_hit_tag(net->hit);
+	net->boot = 1;
+	net->pool = &w.pool;
+	net->events = n->events;
+	pn_heap_init(&net->timers, n->slots, 1024);
+	pn_pktq_init(&net->out);
+	pn_pktq_init(&net->deliver);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		a.used = 0;
+		fwd_carve(net, &a, cfg);
+		lookup_carve(net, &a, cfg);
+		peer_carve(net, &a, cfg);
+		echo_carve(net, &a, cfg);
+		if (pass == 0)
+			n->mem = a.at = calloc(1, a.used);
+	}
+}
+
+/* A world of @nodes nodes; vertices, edges (and the nodes of vertices) are set */
+FAKE void w_start(uint64_t seed, uint32_t record_max, uint32_t peer_max)
+{
+	struct net_config cfg = { .record_max = record_max, .peer_max = peer_max };
+	unsigned nodes = 0;
+
+	w.random = seed;
+	w.now = (struct pn_time){ PN_S(1) };
+	w.pool_mem = malloc(pn_pool_mem_size(W_POOL, 2048));
+	pn_pool_init(&w.pool, w.pool_mem, W_POOL, 2048);
+	w_grow();
+	w_measure();
+	for (unsigned i = 0; i < w.vertices; i++)
+		nodes = w.vertex[i].node + 1 > nodes ? w.vertex[i].node + 1 : nodes;
+	w.nodes = nodes;
+	for (unsigned i = 0; i < nodes; i++)
+		w_node_start(i, &cfg);
+	for (unsigned i = 0; i < w.vertices; i++) {
+		struct w_node *n = w.node[w.vertex[i].node];
+
+		w.vertex[i].facet = (uint16_t)n->facets;
+		n->vertex[n->facets++] = i;
+	}
+	for (unsigned i = 0; i < w.vertices; i++) {
+		for (unsigned j = 0; j < i; j++) {
+			bool same = w.vertex[i].node == w.vertex[j].node;
+			enum adj_kind kind = same ? ADJ_INTERNAL : ADJ_TUNNEL;
+
+			if (!w.edge[i][j])
+				continue;
+			uint32_t a = w_adj_add(i, j, kind), b = w_adj_add(j, i, kind);
+			struct w_adj *x = &w.node[w.vertex[i].node]->adj[a];
+			struct w_adj *y = &w.node[w.vertex[j].node]->adj[b];
+
+			x->back = b;
+			y->back = a;
+			x->pub.internal_peer = b;
+			y->pub.internal_peer = a;
+		}
+	}
+	for (unsigned i = 0; i < nodes; i++) {
+		struct net *net = &w.node[i]->net;
+
+		fwd_init(net, &cfg, w.now);
+		lookup_init(net, &cfg, w.now);
+		peer_init(net, &cfg, w.now);
+		echo_init(net, &cfg, w.now);
+	}
+}
+
+FAKE void w_end(void)
+{
+	while (w.head) {
+		struct w_flight *f = w.head;
+
+		w.head = f->next;
+		pn_pkt_put(&w.pool, f->pkt);
+		free(f);
+	}
+	for (unsigned i = 0; i < w.nodes; i++) {
+		struct net *net = &w.node[i]->net;
+
+		peer_fini(net);
+		pn_pktq_drain(&net->deliver, &w.pool);
+		free(w.node[i]->mem);
+		free(w.node[i]);
+	}
+	W_CHECK(w.pool.free_count == w.pool.count);      /* nothing leaked */
+	free(w.pool_mem);
+	memset(&w, 0, sizeof(w));
+}
+
+/* One node's timers that are due */
+FAKE void w_ring(struct net *net)
+{
+	while (pn_time_due(pn_heap_next_deadline(&net->timers), w.now)) {
+		struct net_timer *t = pn_container_of(pn_heap_pop(&net->timers), struct net_timer,
+						      e);
+
+		net->now = w.now;
+		if (t->kind == TIMER_LOOKUP)
+			lookup_expire(net, t->index, w.now);
+		else if (t->kind == TIMER_RECORD)
+			lookup_record_expire(net, t->index, w.now);
+		else
+			peer_expire(net, t->index, w.now);
+	}
+}
+
+/* Let @ns pass. */
+FAKE void w_run(uint64_t ns)
+{
+	struct pn_time end = pn_time_add(w.now, ns);
+
+	for (;;) {
+		struct pn_time next = w.head ? w.head->at : PN_TIME_NEVER;
+
+		for (unsigned i = 0; i < w.nodes; i++)
+			next = pn_time_min(next, pn_heap_next_deadline(&w.node[i]->net.timers));
+		if (pn_time_before(end, next))
+			break;
+		w.now = pn_time_before(next, w.now) ? w.now : next;
+		for (unsigned i = 0; i < w.nodes; i++)
+			w_ring(&w.node[i]->net);
+		while (w.head && pn_time_due(w.head->at, w.now)) {
+			struct w_flight *f = w.head;
+			struct net *net = &w.node[f->node]->net;
+
+			w.head = f->next;
+			if (!w.head)
+				w.tail = NULL;
+			net->now = w.now;
+			if (w.node[f->node]->adj[f->adj].pub.up)
+				fwd_on_packet(net, f->adj, f->pkt, w.now);
+			else
+				pn_pkt_put(&w.pool, f->pkt);
+			free(f);
+		}
+	}
+	w.now = end;
+}
+
+FAKE void w_edge(unsigned u, unsigned v) { w.edge[u][v] = w.edge[v][u] = true; }
+
+/* A connected random graph; every @hub-th vertex is one more facet of the one
+ * before (0: each vertex its own node) */
+FAKE void w_random_graph(uint64_t seed, unsigned vertices, unsigned more, unsigned hub)
+{
+	unsigned node = 0;
+
+	memset(&w, 0, sizeof(w));
+	w.vertices = vertices;
+	for (unsigned i = 0; i < vertices; i++) {
+		bool facet = hub && i % hub != 0;
+
+		w.vertex[i].node = i == 0 ? 0 : facet ? node : ++node;
+		for (unsigned j = 0; j < i; j++) {
+			if (w.vertex[j].node == w.vertex[i].node)
+				w_edge(i, j);
+		}
+		if (i > 0 && !facet)
+			w_edge(i, (unsigned)(unit_random(&seed) % i));
+	}
+	for (unsigned i = 0; i < more; i++) {
+		unsigned u = (unsigned)(unit_random(&seed) % vertices);
+		unsigned v = (unsigned)(unit_random(&seed) % vertices);
+
+		if (u != v)
+			w_edge(u, v);
+	}
+}
+
+/* A line 0 - 1 - ... */
+FAKE void w_line(unsigned vertices)
+{
+	memset(&w, 0, sizeof(w));
+	w.vertices = vertices;
+	for (unsigned i = 0; i < vertices; i++) {
+		w.vertex[i].node = i;
+		if (i > 0)
+			w_edge(i, i - 1);
+	}
+}
+
+FAKE struct net *w_net(unsigned node) { return &w.node[node]->net; }
+
+FAKE uint64_t w_count(unsigned node, enum net_counter_id id)
+{
+	return w.node[node]->net.counters[id];
+}
+
+/* Move vertex @v to another address: everybody knows at once, except by lookup. */
+FAKE void w_move(unsigned v, uint64_t addr)
+{
+	w.vertex[v].addr = addr;
+	w_measure();
+	lookup_on_address(w_net(w.vertex[v].node), w.vertex[v].facet, w.now);
+}
+
+/* A packet with some payload */
+FAKE struct pn_pkt *w_packet(size_t len, uint16_t flow)
+{
+	struct pn_pkt *pkt = pn_pkt_get(&w.pool);
+
+	PN_ASSERT(pkt);
+	memset(pn_pkt_append(pkt, (uint32_t)len), 0x5a, len);
+	pkt->flow = flow;
+	return pkt;
+}
+
+#endif

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: ISC
+/* The lookup service: records, registering, asking, handing on. */
+#define FAKE_NAME(x_) tl_##x_
+#include "tests/unit/fake_net.h"
+
+static size_t make(unsigned node, uint64_t seq, uint16_t n, uint8_t *buf)
+{
+	struct addr_record rec = { .seq = seq, .lifetime_s = 100, .count = n };
+
+	for (unsigned i = 0; i < n; i++)
+		rec.addrs[i] = 1000 + i;
+	return addr_record_build(w_net(node), &rec, buf, ADDR_RECORD_MAX);
+}
+
+static void records(void)
+{
+	static const uint16_t counts[] = { 1, 2, 5, NET_ADDRS_MAX };
+	uint8_t buf[ADDR_RECORD_MAX];
+	struct addr_record out;
+
+	w_line(2);
+	w_start(1, 16, 16);
+	for (unsigned i = 0; i < 4; i++) {
+		size_t len = make(0, 77, counts[i], buf);
+
+		CU_ASSERT_EQUAL(len, ADDR_RECORD_MIN + 8u * (counts[i] - 1u));
+		CU_ASSERT_EQUAL(addr_record_parse(&out, buf, len), 0);
+		CU_ASSERT_EQUAL(addr_record_verify(&out, buf, len), 0);
+		CU_ASSERT_EQUAL(memcmp(out.id, w_net(0)->id, PN_ID_LEN), 0);
+		CU_ASSERT_EQUAL(memcmp(out.hit, w_net(0)->hit, PN_HIT_LEN), 0);
+		CU_ASSERT_EQUAL(out.seq, 77);
+		CU_ASSERT_EQUAL(out.lifetime_s, 100);
+		CU_ASSERT_EQUAL(out.count, counts[i]);
+		CU_ASSERT_EQUAL(out.addrs[counts[i] - 1], 999u + counts[i]);
+		for (size_t cut = 0; cut < len; cut++) {
+			uint8_t *copy = unit_copy(buf, cut);
+
+			CU_ASSERT_EQUAL(addr_record_parse(&out, copy, cut), PN_EBADMSG);
+			free(copy);
+		}
+	}
+	w_end();
+}
+
+/* No bit can be changed. */
+static void forgery(void)
+{
+	uint8_t buf[ADDR_RECORD_MAX];
+	struct addr_record out;
+	unsigned accepted = 0;
+	size_t len;
+
+	w_line(2);
+	w_start(1, 16, 16);
+	len = make(0, 5, 3, buf);
+	for (size_t i = 0; i < len; i++) {
+		buf[i] ^= (uint8_t)(1u << i % 8);
+		if (addr_record_parse(&out, buf, len) == 0 && addr_record_verify(&out, buf,
+										 len) == 0)
+			accepted++;
+		buf[i] ^= (uint8_t)(1u << i % 8);
+	}
+	CU_ASSERT_EQUAL(accepted, 0);
+	w_end();
+}
+
+/* Return: whether node @a finds node @b with its right address */
+static bool finds(unsigned a, const uint8_t *hit, uint64_t *took_ns, struct net_event *ev)
+{
+	struct pn_time start = w.now;
+	static uint64_t token = 100;
+
+	token++;
+	net_lookup(w_net(a), hit, token, w.now);
+	for (unsigned i = 0; i < 4000; i++) {
+		if (w_event_of(a, NET_EV_LOOKUP, ev)) {
+			CU_ASSERT_EQUAL(ev->token, token);
+			*took_ns = pn_time_since(w.now, start);
+			return ev->addr_count > 0;
+		}
+		w_run(PN_MS(1));
+	}
+	CU_FAIL("no answer in 4 s");
+	return false;
+}
+
+static unsigned all_find_all(void)
+{
+	unsigned failures = 0;
+	struct net_event ev;
+	uint64_t ns;
+
+	for (unsigned a = 0; a < w.nodes; a++) {
+		for (unsigned b = 0; b < w.nodes; b++) {
+			uint64_t addr = w.vertex[w.node[b]->vertex[0]].addr;
+
+			if (!finds(a, w_net(b)->hit, &ns, &ev) || ev.addrs[0] != addr)
+				failures++;
+		}
+	}
+	return failures;
+}
+
+static uint32_t records_of(const uint8_t *hit)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < w.nodes; i++) {
+		for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++)
+			n += store_find(w_net(i), hit, r) != NULL;
+	}
+	return n;
+}
+
+static void everybody_is_found(void)
+{
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		w_random_graph(seed, seed == 1 ? 1 : 14, (unsigned)seed, seed % 2 ? 0 : 3);
+		w_start(seed, 256, 64);
+		w_run(PN_S(2));
+		CU_ASSERT_EQUAL(all_find_all(), 0);
+		for (unsigned i = 0; i < w.nodes; i++) {
+			CU_ASSERT_EQUAL(records_of(w_net(i)->hit), LOOKUP_REPLICAS);
+			for (unsigned r = 0; r < LOOKUP_REPLICAS; r++)
+				CU_ASSERT(w_net(i)->lookup->reg[r].acked);
+			CU_ASSERT_EQUAL(w_count(i, COUNT_lookup_bad), 0);
+		}
+		/* still there after two minutes, and no more of them */
+		w_run(PN_S(120));
+		CU_ASSERT_EQUAL(all_find_all(), 0);
+		CU_ASSERT_EQUAL(records_of(w_net(0)->hit), LOOKUP_REPLICAS);
+		w_end();
+	}
+}
+
+static void a_facet_too_many_for_a_short_query(void)
+{
+	struct net_event ev;
+	uint64_t ns;
+
+	/* node 0 has 12 facets: its record is longer than a query usually is */
+	memset(&w, 0, sizeof(w));
+	w.vertices = 20;
+	for (unsigned i = 0; i < 20; i++) {
+		w.vertex[i].node = i < 12 ? 0 : i - 11;
+		for (unsigned j = 0; j < i && i < 12; j++)
+			w_edge(i, j);
+		if (i >= 12)
+			w_edge(i, i - 12);
+	}
+	w_start(3, 64, 16);
+	w_run(PN_S(2));
+	for (unsigned a = 1; a < w.nodes; a++) {
+		CU_ASSERT(finds(a, w_net(0)->hit, &ns, &ev));
+		CU_ASSERT_EQUAL(ev.addr_count, 12);
+		CU_ASSERT(ns < PN_MS(100));
+	}
+	w_end();
+}
+
+static void the_unknown(void)
+{
+	static const uint8_t nobody[PN_HIT_LEN] = { 0x20, 1, 2, 3 };
+	struct net_event ev;
+	uint64_t ns, queries;
+
+	w_line(9);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	CU_ASSERT(!finds(0, nobody, &ns, &ev));
+	CU_ASSERT_EQUAL(ev.reason, NET_ERR_UNKNOWN);
+	CU_ASSERT(ns > PAUSE_NS);        /* asked again after a moment */
+	CU_ASSERT(ns < PN_S(1));
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), 6);
+	/* remembered: not asked again at once */
+	queries = w_count(0, COUNT_lookup_queries);
+	CU_ASSERT(!finds(0, nobody, &ns, &ev));
+	CU_ASSERT_EQUAL(ns, 0);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries);
+	w_run(PN_S(2));
+	CU_ASSERT(!finds(0, nobody, &ns, &ev));
+	CU_ASSERT(w_count(0, COUNT_lookup_queries) > queries);
+	/* with nobody answering at all it ends too */
+	w_run(PN_S(2));
+	w.loss_percent = 100;
+	CU_ASSERT(!finds(0, nobody, &ns, &ev));
+	CU_ASSERT(ns <= PN_MS(3400));
+	w_end();
+}
+
+static void shared_queries(void)
+{
+	struct net_event ev;
+	unsigned answers = 0;
+
+	w_line(9);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	for (uint64_t token = 0; token < 20; token++)
+		net_lookup(w_net(0), w_net(8)->hit, token, w.now);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), 1);
+	w_run(PN_MS(100));
+	while (w_event_of(0, NET_EV_LOOKUP, &ev)) {
+		CU_ASSERT_EQUAL(ev.token, answers);
+		CU_ASSERT_EQUAL(ev.addr_count, 1);
+		answers++;
+	}
+	CU_ASSERT_EQUAL(answers, 20);
+	/* more than can wait: refused at once, none forgotten */
+	for (uint64_t token = 0; token < LOOKUP_WAITERS + 10; token++)
+		net_lookup(w_net(0), w_net(8)->hit, token, w.now);
+	w_run(PN_MS(100));
+	answers = 0;
+	while (w_event_of(0, NET_EV_LOOKUP, &ev))
+		answers++;
+	CU_ASSERT_EQUAL(answers, LOOKUP_WAITERS + 10);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_busy), 10);
+	/* all queries in use */
+	for (unsigned i = 0; i < LOOKUP_QUERIES + 5; i++) {
+		uint8_t hit[PN_HIT_LEN] = { 0x20, 9, (uint8_t)i };
+
+		net_lookup(w_net(0), hit, i, w.now);
+	}
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_busy), 15);
+	w_run(PN_S(4));
+	answers = 0;
+	while (w_event_of(0, NET_EV_LOOKUP, &ev))
+		answers++;
+	CU_ASSERT_EQUAL(answers, LOOKUP_QUERIES + 5);
+	w_end();
+}
+
+static void loss(void)
+{
+	w_random_graph(4, 12, 8, 0);
+	w.loss_percent = 20;
+	w_start(4, 256, 64);
+	w.loss_percent = 20;
+	w_run(PN_S(20));
+	/* a way of 3 hops and back loses three of four; nine attempts remain */
+	CU_ASSERT(all_find_all() <= 7);
+	w_end();
+}
+
+/* The anchors change because the counts do: the records follow, and nobody is
+ * lost meanwhile. */
+static void handing_on(void)
+{
+	uint64_t handed = 0;
+
+	w_random_graph(7, 16, 6, 0);
+	w_start(7, 256, 64);
+	w_run(PN_S(2));
+	w.count_skew = 40;
+	for (unsigned i = 0; i < w.nodes; i++)
+		store_hurry(w_net(i), w.now);
+	w_run(PN_S(2));
+	for (unsigned i = 0; i < w.nodes; i++) {
+		handed += w_count(i, COUNT_lookup_handed_on);
+		CU_ASSERT_EQUAL(records_of(w_net(i)->hit), LOOKUP_REPLICAS);
+		for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++) {
+			for (unsigned k = 0; k < w.nodes; k++) {
+				if (store_find(w_net(k), w_net(i)->hit, r))
+					CU_ASSERT(fwd_key_is_ours(w_net(k),
+								  lookup_key(w_net(i)->hit, r)));
+			}
+		}
+	}
+	CU_ASSERT(handed > 5);
+	CU_ASSERT_EQUAL(all_find_all(), 0);
+	w_end();
+}
+
+/* An answer that is no news: the other replicas are asked too, and in the end the
+ * old record is better than none. */
+static void no_news(void)
+{
+	struct addr_record known;
+	uint64_t queries, ns;
+	struct net_event ev;
+
+	w_line(9);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	CU_ASSERT_EQUAL(addr_record_parse(&known, w_net(8)->lookup->own, w_net(8)->lookup->own_len), 0);
+	queries = w_count(0, COUNT_lookup_queries);
+	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq, w.now), 0);
+	CU_ASSERT(finds(0, known.hit, &ns, &ev));
+	CU_ASSERT_EQUAL(ev.addrs[0], known.addrs[0]);
+	CU_ASSERT(ns < PN_MS(200));
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries + LOOKUP_REPLICAS);
+	/* one replica has news */
+	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq - 1, w.now), 0);
+	w_run(PN_MS(200));
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries + LOOKUP_REPLICAS + 1);
+	w_end();
+}
+
+/* As long as the new anchor has not acknowledged it the old one keeps the record. */
+static void nothing_is_lost_in_handing_on(void)
+{
+	w_random_graph(7, 16, 6, 0);
+	w_start(7, 256, 64);
+	w_run(PN_S(2));
+	w.count_skew = 40;
+	w.loss_percent = 100;
+	for (unsigned i = 0; i < w.nodes; i++)
+		store_hurry(w_net(i), w.now);
+	w_run(PN_S(10));
+	for (unsigned i = 0; i < w.nodes; i++)
+		CU_ASSERT_EQUAL(records_of(w_net(i)->hit), LOOKUP_REPLICAS);
+	w.loss_percent = 0;
+	w_run(PN_S(25));
+	for (unsigned i = 0; i < w.nodes; i++)
+		CU_ASSERT_EQUAL(records_of(w_net(i)->hit), LOOKUP_REPLICAS);
+	CU_ASSERT_EQUAL(all_find_all(), 0);
+	w_end();
+}
+
+/* A STORE straight to @node's parser, as if its walk had ended there */
+static void store_raw(unsigned node, unsigned from, uint8_t replica, const uint8_t *raw, size_t len,
+		      uint32_t left_ms)
+{
+	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .flags = NET_HDR_F_KEY,
+			       .src = w.vertex[from].addr, .src_tag = w_net(from)->tag };
+	uint8_t buf[LOOKUP_PAYLOAD_MAX];
+	struct addr_record rec;
+	struct pn_wr wr;
+
+	if (addr_record_parse(&rec, raw, len) == 0)
+		hdr.dst = lookup_key(rec.hit, replica);
+	pn_wr_init(&wr, buf, sizeof(buf));
+	pn_wr_u8(&wr, LOOKUP_STORE);
+	pn_wr_u8(&wr, replica);
+	pn_wr_u8(&wr, 0);
+	pn_wr_u32(&wr, left_ms);
+	pn_wr_u64(&wr, 1);
+	pn_wr_bytes(&wr, raw, len);
+	lookup_on_packet(w_net(node), 0, &hdr, buf, wr.len, w.now);
+}
+
+static void what_an_anchor_takes(void)
+{
+	uint8_t buf[ADDR_RECORD_MAX];
+	const struct stored *s;
+	size_t len;
+
+	w_line(3);
+	w_start(1, 64, 16);
+	len = make(1, 50, 1, buf);
+	store_raw(2, 1, 0, buf, len, 5000);
+	s = store_find(w_net(2), w_net(1)->hit, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(s->seq, 50);
+	CU_ASSERT_EQUAL(pn_time_until(w.now, s->expires), PN_S(5));
+	/* the same again does not prolong it, an older one changes nothing */
+	store_raw(2, 1, 0, buf, len, 90000);
+	CU_ASSERT_EQUAL(pn_time_until(w.now, s->expires), PN_S(5));
+	CU_ASSERT_EQUAL(w.tail->pkt->data[NET_HDR_LEN + 2], STORED_OK);
+	len = make(1, 49, 2, buf);
+	store_raw(2, 1, 0, buf, len, 90000);
+	CU_ASSERT_EQUAL(s->seq, 50);
+	CU_ASSERT_EQUAL(w.tail->pkt->data[NET_HDR_LEN + 2], STORED_OLD);
+	/* forged */
+	len = make(1, 60, 1, buf);
+	buf[len - 1] ^= 1;
+	store_raw(2, 1, 0, buf, len, 90000);
+	CU_ASSERT_EQUAL(s->seq, 50);
+	CU_ASSERT_EQUAL(w_count(2, COUNT_lookup_bad), 1);
+	/* newer; never longer than its own lifetime */
+	len = make(1, 60, 1, buf);
+	store_raw(2, 1, 0, buf, len, UINT32_MAX);
+	CU_ASSERT_EQUAL(s->seq, 60);
+	CU_ASSERT_EQUAL(pn_time_until(w.now, s->expires), PN_S(100));
+	/* no such replica */
+	store_raw(2, 1, LOOKUP_REPLICAS, buf, len, 1000);
+	CU_ASSERT_EQUAL(w_count(2, COUNT_lookup_bad), 2);
+	w_end();
+}
+
+static void a_full_table(void)
+{
+	uint8_t buf[ADDR_RECORD_MAX];
+	unsigned here;
+	size_t len;
+
+	w_line(12);
+	w_start(1, 8, 16);
+	for (unsigned i = 0; i < 12; i++) {
+		len = make(i, 1000, 1, buf);
+		store_raw(3, i, 0, buf, len, i == 5 ? 1000 : 50000 + i);
+	}
+	CU_ASSERT_EQUAL(w_net(3)->lookup->record_count, 8);
+	CU_ASSERT_EQUAL(w_count(3, COUNT_lookup_full), 4);
+	CU_ASSERT_PTR_NULL(store_find(w_net(3), w_net(5)->hit, 0));     /* ended first */
+	here = 0;
+	for (unsigned i = 0; i < 12; i++)
+		here += store_find(w_net(3), w_net(i)->hit, 0) != NULL;
+	CU_ASSERT_EQUAL(here, 8);
+	/* and records end by themselves */
+	w.loss_percent = 100;
+	w_run(PN_S(60));
+	for (unsigned i = 0; i < 12; i++)
+		here -= i != 3 && store_find(w_net(3), w_net(i)->hit, 0);
+	CU_ASSERT_EQUAL(here, 8);
+	CU_ASSERT(w_count(3, COUNT_lookup_expired) >= 7);
+	w_end();
+}
+
+/* An answer is never longer than the query, and answers are limited. */
+static void answers(void)
+{
+	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .flags = NET_HDR_F_KEY };
+	uint8_t q[LOOKUP_QUERY_WANT] = { LOOKUP_QUERY };
+
+	w_line(2);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	hdr.src = w.vertex[0].addr;
+	hdr.src_tag = w_net(0)->tag;
+	memcpy(q + 11, w_net(1)->hit, PN_HIT_LEN);
+	for (size_t len = 0; len <= sizeof(q); len++) {
+		uint8_t *copy = unit_copy(q, len);
+		uint64_t before = w_count(1, COUNT_lookup_answers);
+
+		lookup_on_packet(w_net(1), 0, &hdr, copy, len, w.now);
+		CU_ASSERT_EQUAL(w_count(1, COUNT_lookup_answers) - before, len >= LOOKUP_QUERY_LEN);
+		if (w.tail && len >= LOOKUP_QUERY_LEN)
+			CU_ASSERT(w.tail->pkt->len - NET_HDR_LEN <= len);
+		free(copy);
+	}
+	for (unsigned i = 0; i < 1000; i++)
+		lookup_on_packet(w_net(1), 0, &hdr, q, sizeof(q), w.now);
+	CU_ASSERT_EQUAL(w_count(1, COUNT_lookup_answers), ANSWERS_PER_SOURCE);
+	CU_ASSERT(w_count(1, COUNT_lookup_limited) >= 900);
+	w_end();
+}
+
+static CU_TestInfo tests[] = {
+	{ "records", records },
+	{ "forgery", forgery },
+	{ "everybody is found", everybody_is_found },
+	{ "a long record", a_facet_too_many_for_a_short_query },
+	{ "the unknown", the_unknown },
+	{ "shared queries", shared_queries },
+	{ "loss", loss },
+	{ "no news", no_news },
+	{ "handing on", handing_on },
+	{ "nothing is lost in handing on", nothing_is_lost_in_handing_on },
+	{ "what an anchor takes", what_an_anchor_takes },
+	{ "a full table", a_full_table },
+	{ "answers", answers },
+	CU_TEST_INFO_NULL,
+};
+
+extern CU_SuiteInfo suite_lookup;
+CU_SuiteInfo suite_lookup = { .pName = "lookup", .pTests = tests };

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: ISC
+/* Peers: handles, packets that wait, moving, path MTU; pings and traces. */
+#define FAKE_NAME(x_) tp_##x_
+#include "tests/unit/fake_net.h"
+
+static void handles(void)
+{
+	net_peer p, q;
+
+	w_line(3);
+	w_start(1, 16, 2);
+	p = net_peer_open(w_net(0), w_net(1)->hit, w.now);
+	CU_ASSERT(p != 0);
+	CU_ASSERT_EQUAL(net_peer_open(w_net(0), w_net(1)->hit, w.now), p);
+	q = net_peer_open(w_net(0), w_net(2)->hit, w.now);
+	CU_ASSERT(q != 0);
+	CU_ASSERT(q != p);
+	/* full of peers that are held */
+	CU_ASSERT_EQUAL(net_peer_open(w_net(0), w_net(0)->hit, w.now), 0);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_peer_table_full), 1);
+	net_peer_close(w_net(0), p);
+	CU_ASSERT_EQUAL(net_peer_open(w_net(0), w_net(0)->hit, w.now), 0);
+	net_peer_close(w_net(0), p);
+	/* a cache until its place is needed */
+	CU_ASSERT_EQUAL(net_peer_open(w_net(0), w_net(1)->hit, w.now), p);
+	net_peer_close(w_net(0), p);
+	CU_ASSERT(net_peer_open(w_net(0), w_net(0)->hit, w.now) != 0);
+	/* stale, wrong, none */
+	CU_ASSERT_EQUAL(net_peer_mtu(w_net(0), p), PEER_MTU_MIN);
+	net_send_peer(w_net(0), p, w_packet(100, 0), w.now);
+	net_send_peer(w_net(0), 0, w_packet(100, 0), w.now);
+	net_send_peer(w_net(0), UINT32_MAX, w_packet(100, 0), w.now);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_peer_queue_dropped), 3);
+	net_peer_close(w_net(0), p);
+	w_end();
+}
+
+static void found_and_sent(void)
+{
+	struct net_event ev;
+	struct pn_pkt *pkt;
+	net_peer p;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	for (unsigned i = 0; i < 5; i++)
+		net_send_peer(w_net(0), p, w_packet(100 + i, 7), w.now);
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 0);
+	w_run(PN_MS(100));
+	CU_ASSERT(w_event_of(0, NET_EV_PEER_RESOLVED, &ev));
+	CU_ASSERT_EQUAL(ev.peer, p);
+	CU_ASSERT_EQUAL(net_peer_mtu(w_net(0), p), 1500 - NET_HDR_LEN);
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 5);
+	for (unsigned i = 0; i < 5; i++) {           /* in order */
+		pkt = pn_pktq_pop(&w_net(5)->deliver);
+		CU_ASSERT_EQUAL(pkt->len, 100 + i);
+		CU_ASSERT_EQUAL(pkt->tag, w_net(0)->tag);
+		pn_pkt_put(&w.pool, pkt);
+	}
+	/* the ECN bits go through */
+	pkt = w_packet(10, 7);
+	pkt->ecn = 2;
+	net_send_peer(w_net(0), p, pkt, w.now);
+	w_run(PN_MS(10));
+	pkt = pn_pktq_pop(&w_net(5)->deliver);
+	CU_ASSERT_EQUAL(pkt->ecn, 2);
+	pn_pkt_put(&w.pool, pkt);
+	w_end();
+}
+
+static void ourselves(void)
+{
+	net_peer p;
+
+	w_line(2);
+	w_start(1, 16, 16);
+	p = net_peer_open(w_net(0), w_net(0)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	CU_ASSERT_EQUAL(w_net(0)->deliver.count, 1);
+	CU_ASSERT_EQUAL(w_net(0)->deliver.head->tag, w_net(0)->tag);
+	w_end();
+}
+
+static void bounded_waiting(void)
+{
+	net_peer p[20];
+	struct net_event ev;
+	unsigned failed = 0;
+
+	w_line(4);
+	w_start(1, 16, 64);
+	w.loss_percent = 100;
+	for (unsigned i = 0; i < 20; i++) {
+		uint8_t hit[PN_HIT_LEN] = { 0x20, 3, (uint8_t)i };
+
+		p[i] = net_peer_open(w_net(0), hit, w.now);
+		for (unsigned k = 0; k < 12; k++)
+			net_send_peer(w_net(0), p[i], w_packet(1 + k, 0), w.now);
+		CU_ASSERT_EQUAL(peer_at(w_net(0), p[i])->waiting, WAIT_PER_PEER);
+		CU_ASSERT(w_net(0)->peers->waiting.count <= WAIT_ALL);
+	}
+	CU_ASSERT_EQUAL(w_net(0)->peers->waiting.count, WAIT_ALL);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_peer_queue_dropped), 20 * 12 - WAIT_ALL);
+	/* the oldest went: the first 12 peers have nothing left, the rest their last 8 */
+	CU_ASSERT_EQUAL(peer_at(w_net(0), p[11])->waiting, 0);
+	CU_ASSERT_EQUAL(peer_at(w_net(0), p[12])->waiting, WAIT_PER_PEER);
+	CU_ASSERT_EQUAL(w_net(0)->peers->waiting.head->len, 5);
+	/* one that is closed takes its packets along */
+	net_peer_close(w_net(0), p[19]);
+	CU_ASSERT_EQUAL(w_net(0)->peers->waiting.count, WAIT_ALL - WAIT_PER_PEER);
+	/* all of them fail in the end, and nothing waits any more */
+	w_run(PN_S(5));
+	while (w_event_of(0, NET_EV_PEER_FAILED, &ev)) {
+		CU_ASSERT_EQUAL(ev.reason, NET_ERR_UNKNOWN);
+		failed++;
+	}
+	CU_ASSERT_EQUAL(failed, 19);
+	CU_ASSERT_EQUAL(w_net(0)->peers->waiting.count, 0);
+	/* and the next packet asks again */
+	w.loss_percent = 0;
+	net_send_peer(w_net(0), p[0], w_packet(1, 0), w.now);
+	CU_ASSERT_EQUAL(peer_at(w_net(0), p[0])->state, PEER_RESOLVING);
+	w_end();
+}
+
+/* The peer gets another address, somebody else gets the old one. */
+static void moving(void)
+{
+	uint64_t free_addr;
+	struct net_event ev;
+	unsigned got;
+	net_peer p;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 1);
+	free_addr = w.vertex[5].addr ^ 1;            /* 5's sibling is 4 or nobody */
+	for (unsigned i = 0; i < 6; i++) {
+		if (w.vertex[i].addr == free_addr)
+			w_move(i, w.vertex[5].addr);
+	}
+	w_move(5, free_addr);
+	got = w_net(5)->deliver.count;
+	for (unsigned i = 0; i < 30; i++) {
+		net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+		w_run(PN_MS(100));
+	}
+	CU_ASSERT(w_count(0, COUNT_peer_gone) > 0);
+	CU_ASSERT(w_count(0, COUNT_peer_relookups) > 0);
+	CU_ASSERT(w_count(0, COUNT_peer_relookups) < 5);
+	CU_ASSERT(w_net(5)->deliver.count >= got + 20);
+	CU_ASSERT_EQUAL(peer_at(w_net(0), p)->addrs[0], free_addr);
+	CU_ASSERT(!w_event_of(0, NET_EV_PEER_FAILED, &ev));
+	w_end();
+}
+
+/* The same, told inside a session: no lookup at all. */
+static void moving_told(void)
+{
+	uint8_t rec[NET_RECORD_MAX], old[NET_RECORD_MAX];
+	size_t len, old_len;
+	uint64_t queries;
+	net_peer p;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	w_run(PN_MS(100));
+	queries = w_count(0, COUNT_lookup_queries);
+	old_len = net_own_record(w_net(5), old, sizeof(old));
+	w_move(5, UINT64_C(1) << 20);
+	w_run(PN_MS(100));
+	len = net_own_record(w_net(5), rec, sizeof(rec));
+	CU_ASSERT(len > 0);
+	CU_ASSERT_EQUAL(net_own_record(w_net(5), rec, len - 1), 0);
+	rec[len - 1] ^= 1;
+	CU_ASSERT_EQUAL(net_peer_update(w_net(0), rec, len, w.now), PN_EAUTH);
+	CU_ASSERT_EQUAL(net_peer_update(w_net(0), rec, len - 1, w.now), PN_EBADMSG);
+	rec[len - 1] ^= 1;
+	CU_ASSERT_EQUAL(net_peer_update(w_net(0), rec, len, w.now), 0);
+	CU_ASSERT_EQUAL(peer_at(w_net(0), p)->addrs[0], UINT64_C(1) << 20);
+	CU_ASSERT_EQUAL(net_peer_update(w_net(0), old, old_len, w.now), 0);    /* old news */
+	CU_ASSERT_EQUAL(peer_at(w_net(0), p)->addrs[0], UINT64_C(1) << 20);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries);
+	w_end();
+}
+
+/* A peer that cannot be reached: doubt, some lookups, and after a while the end. */
+static void lost(void)
+{
+	struct net_event ev;
+	net_peer p;
+	unsigned i;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	w_run(PN_MS(100));
+	/* gone without a word; its sibling knows that nobody is there */
+	w.vertex[5].addr = UINT64_C(1) << 30;
+	w_measure();
+	w_net(5)->lookup->ready = false;
+	for (i = 0; i < 400 && !w_event_of(0, NET_EV_PEER_FAILED, &ev); i++) {
+		net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+		w_run(PN_MS(100));
+	}
+	CU_ASSERT(i > 50);
+	CU_ASSERT(i < 400);
+	CU_ASSERT_EQUAL(ev.reason, NET_ERR_ROUTE);
+	CU_ASSERT_EQUAL(ev.peer, p);
+	CU_ASSERT(w_count(0, COUNT_peer_relookups) <= 8);
+	w_end();
+}
+
+/* Errors that a stranger made up change nothing: he does not know the flow. */
+static void forged_errors(void)
+{
+	net_peer p;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(100, 0x777), w.now);
+	w_run(PN_MS(100));
+	peer_on_error(w_net(0), NET_ERR_GONE, 0, w.vertex[5].addr, w_net(5)->tag, 0x778, w.now);
+	peer_on_error(w_net(0), NET_ERR_TOO_BIG, 1300, w.vertex[5].addr, w_net(5)->tag, 0x778,
+		      w.now);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_peer_relookups), 0);
+	CU_ASSERT_EQUAL(net_peer_mtu(w_net(0), p), 1500 - NET_HDR_LEN);
+	peer_on_error(w_net(0), NET_ERR_GONE, 0, w.vertex[5].addr, w_net(5)->tag, 0x777, w.now);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_peer_relookups), 1);
+	w_end();
+}
+
+static void path_mtu(void)
+{
+	struct net_event ev;
+	net_peer p;
+
+	w_line(5);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	w.node[2]->adj[0].pub.payload_max = w.node[2]->adj[1].pub.payload_max = 1400;
+	p = net_peer_open(w_net(0), w_net(4)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(1460, 7), w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT_EQUAL(w_net(4)->deliver.count, 0);
+	CU_ASSERT(w_event_of(0, NET_EV_PEER_RESOLVED, &ev));
+	CU_ASSERT(w_event_of(0, NET_EV_PEER_MTU, &ev));
+	CU_ASSERT_EQUAL(ev.peer, p);
+	CU_ASSERT_EQUAL(ev.mtu, 1400 - NET_HDR_LEN);
+	CU_ASSERT_EQUAL(net_peer_mtu(w_net(0), p), 1400 - NET_HDR_LEN);
+	net_send_peer(w_net(0), p, w_packet(1400 - NET_HDR_LEN, 7), w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT_EQUAL(w_net(4)->deliver.count, 1);
+	/* our own link got smaller: known without an error packet; never below 1280 */
+	w.node[0]->adj[0].pub.payload_max = 1290;
+	net_send_peer(w_net(0), p, w_packet(1300, 7), w.now);
+	CU_ASSERT_EQUAL(net_peer_mtu(w_net(0), p), 1290 - NET_HDR_LEN);
+	peer_on_error(w_net(0), NET_ERR_TOO_BIG, 10, w.vertex[4].addr, w_net(4)->tag, 7, w.now);
+	CU_ASSERT_EQUAL(net_peer_mtu(w_net(0), p), PN_MTU_MIN - NET_HDR_LEN);
+	/* and ten minutes later it is tried again */
+	w.node[0]->adj[0].pub.payload_max = 1500;
+	w_run(PN_S(601));
+	net_send_peer(w_net(0), p, w_packet(10, 7), w.now);
+	CU_ASSERT_EQUAL(net_peer_mtu(w_net(0), p), 1500 - NET_HDR_LEN);
+	w_end();
+}
+
+/* Among several addresses the nearest is taken, another one when it fails. */
+static void several_addresses(void)
+{
+	struct peer *p;
+	net_peer h;
+
+	w_random_graph(3, 12, 4, 0);
+	for (unsigned i = 0; i < 12; i++)            /* vertices 4 and 9 are one node */
+		w.vertex[i].node = i == 9 ? 4 : i > 9 ? i - 1 : i;
+	w_edge(4, 9);
+	w_start(3, 64, 16);
+	w_run(PN_S(2));
+	for (unsigned i = 0; i < w.nodes; i++) {
+		unsigned near;
+
+		if (i == 4)
+			continue;
+		h = net_peer_open(w_net(i), w_net(4)->hit, w.now);
+		net_send_peer(w_net(i), h, w_packet(100, 7), w.now);
+		w_run(PN_MS(100));
+		p = peer_at(w_net(i), h);
+		CU_ASSERT_EQUAL_FATAL(p->count, 2);
+		near = peer_distance(w_net(i), p->addrs[0]) <= peer_distance(w_net(i),
+									     p->addrs[1]) ? 0 : 1;
+		CU_ASSERT_EQUAL(peer_best(w_net(i), p, w.now), near);
+		peer_on_error(w_net(i), NET_ERR_ROUTE, 0, p->addrs[near], p->tag, 7, w.now);
+		CU_ASSERT_EQUAL(peer_best(w_net(i), p, w.now), 1 - near);
+		w_run(PN_S(2));
+		CU_ASSERT_EQUAL(peer_best(w_net(i), p, w.now), near);
+	}
+	CU_ASSERT_EQUAL(w_net(4)->deliver.count, w.nodes - 1);
+	w_end();
+}
+
+static void an_active_peer_is_refreshed(void)
+{
+	uint64_t queries;
+	net_peer p;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	w_run(PN_MS(100));
+	queries = w_count(0, COUNT_lookup_queries);
+	w_run(PN_S(60));                             /* idle: nothing */
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries);
+	uint64_t seq = peer_at(w_net(0), p)->seq;
+
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT(w_count(0, COUNT_lookup_queries) > queries);
+	CU_ASSERT(peer_at(w_net(0), p)->seq > seq);
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 2);
+	w_end();
+}
+
+static void ping(void)
+{
+	static const uint8_t nobody[PN_HIT_LEN] = { 0x20, 1, 2, 3 };
+	struct net_event ev;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	for (unsigned i = 0; i < 3; i++) {
+		uint16_t len = i == 0 ? 0 : i == 1 ? 1200 : UINT16_MAX;
+
+		net_ping(w_net(0), w_net(5)->hit, 42 + i, 0, len, w.now);
+		w_run(PN_MS(100));
+		CU_ASSERT_FATAL(w_event_of(0, NET_EV_ECHO, &ev));
+		CU_ASSERT_EQUAL(ev.token, 42 + i);
+		CU_ASSERT_EQUAL(memcmp(ev.id, w_net(5)->id, PN_ID_LEN), 0);
+		CU_ASSERT_EQUAL(ev.addr, w.vertex[5].addr);
+		CU_ASSERT_EQUAL(ev.len, i == 0 ? ECHO_MIN : ECHO_MAX);
+		CU_ASSERT_EQUAL(ev.hops, NET_HOPS_DEFAULT - 4);
+		CU_ASSERT_EQUAL(ev.level, 4);
+	}
+	/* ourselves */
+	net_ping(w_net(0), w_net(0)->hit, 50, 0, 0, w.now);
+	CU_ASSERT(!w_event_of(0, NET_EV_ECHO, &ev));
+	w_run(PN_MS(1));
+	CU_ASSERT(w_event_of(0, NET_EV_ECHO, &ev));
+	CU_ASSERT_EQUAL(ev.token, 50);
+	CU_ASSERT_EQUAL(ev.level, 0);
+	/* nobody */
+	net_ping(w_net(0), nobody, 51, 0, 0, w.now);
+	w_run(PN_S(2));
+	CU_ASSERT(w_event_of(0, NET_EV_ECHO_ERROR, &ev));
+	CU_ASSERT_EQUAL(ev.token, 51);
+	CU_ASSERT_EQUAL(ev.reason, NET_ERR_UNKNOWN);
+	/* no peer is held for ever */
+	for (uint32_t i = 0; i < w_net(0)->peers->fresh; i++)
+		CU_ASSERT_EQUAL(w_net(0)->peers->at[i].refs, 0);
+	w_end();
+}
+
+static void trace(void)
+{
+	struct net_event ev;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	for (uint16_t hops = 1; hops <= 4; hops++) {
+		net_ping(w_net(0), w_net(5)->hit, hops, hops, 0, w.now);
+		w_run(PN_MS(100));
+		CU_ASSERT_FATAL(w_event_of(0, NET_EV_ECHO_ERROR, &ev));
+		CU_ASSERT_EQUAL(ev.token, hops);
+		CU_ASSERT_EQUAL(ev.reason, NET_ERR_HOPS);
+		CU_ASSERT_EQUAL(memcmp(ev.id, w_net(hops)->id, PN_ID_LEN), 0);
+		CU_ASSERT_EQUAL(ev.addr, w.vertex[hops].addr);
+		CU_ASSERT_EQUAL(ev.level, fwd_diff(w.vertex[hops].addr, w.vertex[5].addr));
+	}
+	net_ping(w_net(0), w_net(5)->hit, 9, 5, 0, w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT(w_event_of(0, NET_EV_ECHO, &ev));
+	w_end();
+}
+
+/* Whoever answers must know the cookie and be the one who was asked. */
+static void false_answers(void)
+{
+	struct echo_msg msg = { .kind = ECHO_REPLY, .hops = 9 };
+	struct net_hdr hdr = { .proto = NET_PROTO_ECHO, .hops = 9 };
+	uint8_t buf[ECHO_MIN] = { 0 };
+	struct net_event ev;
+	struct ping *p;
+
+	w_line(3);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	w.loss_percent = 0;
+	net_ping(w_net(0), w_net(2)->hit, 1, 0, 0, w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT(w_event_of(0, NET_EV_ECHO, &ev));
+	w.loss_percent = 100;
+	net_ping(w_net(0), w_net(2)->hit, 2, 0, 0, w.now);
+	w_run(PN_MS(100));
+	p = &w_net(0)->echo->pings[1];
+	CU_ASSERT_EQUAL_FATAL(p->state, PING_SENT);
+	msg.number = p->number;
+	msg.cookie = p->cookie + 1;
+	echo_build(&msg, buf, sizeof(buf));
+	memcpy(buf + ECHO_HEAD_LEN, w_net(2)->id, PN_ID_LEN);
+	echo_on_packet(w_net(0), 0, &hdr, buf, sizeof(buf), w.now);
+	msg.cookie = p->cookie;
+	echo_build(&msg, buf, sizeof(buf));
+	memcpy(buf + ECHO_HEAD_LEN, w_net(1)->id, PN_ID_LEN);
+	echo_on_packet(w_net(0), 0, &hdr, buf, sizeof(buf), w.now);
+	CU_ASSERT(!w_event_of(0, NET_EV_ECHO, &ev));
+	CU_ASSERT_EQUAL(w_count(0, COUNT_echo_bad), 2);
+	memcpy(buf + ECHO_HEAD_LEN, w_net(2)->id, PN_ID_LEN);
+	for (size_t len = 0; len <= sizeof(buf); len++) {
+		uint8_t *copy = unit_copy(buf, len);
+
+		echo_on_packet(w_net(0), 0, &hdr, copy, len, w.now);
+		free(copy);
+	}
+	CU_ASSERT(w_event_of(0, NET_EV_ECHO, &ev));
+	CU_ASSERT(!w_event_of(0, NET_EV_ECHO, &ev));         /* once */
+	w_end();
+}
+
+static void replies_are_limited_and_short(void)
+{
+	struct echo_msg msg = { .kind = ECHO_REQUEST, .hops = 9 };
+	struct net_hdr hdr = { .proto = NET_PROTO_ECHO, .hops = 9 };
+	uint8_t buf[ECHO_MIN] = { 0 };
+	uint64_t before;
+
+	w_line(2);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	hdr.src = w.vertex[0].addr;
+	hdr.src_tag = w_net(0)->tag;
+	echo_build(&msg, buf, sizeof(buf));
+	before = w.sent_proto[NET_PROTO_ECHO];
+	for (size_t len = 0; len < sizeof(buf); len++)
+		echo_on_packet(w_net(1), 0, &hdr, buf, len, w.now);
+	CU_ASSERT_EQUAL(w.sent_proto[NET_PROTO_ECHO], before);
+	for (unsigned i = 0; i < 3000; i++)
+		echo_on_packet(w_net(1), 0, &hdr, buf, sizeof(buf), w.now);
+	CU_ASSERT_EQUAL(w.sent_proto[NET_PROTO_ECHO], before + REPLIES_PER_SOURCE);
+	CU_ASSERT_EQUAL(w.tail->pkt->len, NET_HDR_LEN + sizeof(buf));
+	CU_ASSERT_EQUAL(w_count(1, COUNT_echo_limited), 3000 - REPLIES_PER_SOURCE);
+	w_end();
+}
+
+static CU_TestInfo tests[] = {
+	{ "handles", handles },
+	{ "found and sent", found_and_sent },
+	{ "ourselves", ourselves },
+	{ "bounded waiting", bounded_waiting },
+	{ "moving", moving },
+	{ "moving, told by the peer", moving_told },
+	{ "lost", lost },
+	{ "forged errors", forged_errors },
+	{ "path mtu", path_mtu },
+	{ "several addresses", several_addresses },
+	{ "an active peer is refreshed", an_active_peer_is_refreshed },
+	{ "ping", ping },
+	{ "trace", trace },
+	{ "false answers", false_answers },
+	{ "replies are limited and short", replies_are_limited_and_short },
+	CU_TEST_INFO_NULL,
+};
+
+extern CU_SuiteInfo suite_peer;
+CU_SuiteInfo suite_peer = { .pName = "peer", .pTests = tests };
