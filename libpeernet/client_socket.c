@@ -259,13 +259,36 @@ int pn_client_filled(struct pn_client *c, int fd, const uint8_t key[16], int snd
 	return 0;
 }
 
+/* Was the stream made by another daemon than the one that answers now?  A daemon that
+ * ended knows of no error any more, but its streams did not end well. */
+static bool other_daemon(struct pn_client *c, int fd)
+{
+	struct ucred stream, daemon;
+	struct sockaddr_un un;
+	socklen_t slen = sizeof(stream), dlen = sizeof(daemon), len = sizeof(un);
+	int connector = pn_client_connector(c);
+
+	/* An end of a pair (connect_pair()) has a peer without a name, and tells the
+	 * process that made the pair. */
+	if (connector < 0 || c->sys->getpeername(fd, (struct sockaddr *)&un, &len) < 0 ||
+	    len <= sizeof(sa_family_t))
+		return false;
+	return c->sys->getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &stream, &slen) == 0 &&
+	       c->sys->getsockopt(connector, SOL_SOCKET, SO_PEERCRED, &daemon, &dlen) == 0 &&
+	       stream.pid != daemon.pid;
+}
+
 int pn_client_error(struct pn_client *c, int fd, const uint8_t key[16])
 {
 	struct pn_wire_msg msg = { .op = PN_OP_ERROR };
 	struct pn_wire_reply reply;
+	int r;
 
 	memcpy(msg.key, key, 16);
-	return pn_client_call(c, &msg, NULL, 0, &fd, fd >= 0 ? 1 : 0, &reply, NULL);
+	r = pn_client_call(c, &msg, NULL, 0, &fd, fd >= 0 ? 1 : 0, &reply, NULL);
+	if (r == 0 && fd >= 0 && other_daemon(c, fd))
+		return -ECONNRESET;
+	return r;
 }
 
 int pn_client_reset(struct pn_client *c, int fd, const uint8_t key[16])

@@ -315,6 +315,8 @@ static void stream_start(struct stream *st)
 	st->state = ST_CONNECTING;
 	api_stream_want(st, LOOP_HUP);
 	api->count[API_N_STREAMS_OUT]++;
+	api_log(api, API_LOG_DEBUG, "stream %u to port %u: asked for by pid %d uid %u", st->slot,
+		st->port, (int)st->cred.pid, (unsigned int)st->cred.uid);
 	if (!port_allowed(&st->cred, st->local_port)) {
 		api->count[API_N_DENIED]++;
 		stream_finish(st, EACCES);

@@ -17,6 +17,7 @@
  * @once:	after one callback it is silent until loop_ops.rearm()
  * @armed:	the back end will report it (io_uring: a poll is in flight)
  * @armed_want:	what it was armed with
+ * @aside:	io_uring: it stands in the epoll set, see there
  * @busy:	its callback is running
  * @dead:	deleted by its owner, waits to be freed by the back end
  * @fn, @arg:	callback
@@ -28,6 +29,7 @@ struct loop_watch {
 	bool once;
 	bool armed;
 	uint32_t armed_want;
+	bool aside;
 	bool busy;
 	bool dead;
 	loop_fn *fn;

@@ -11,6 +11,11 @@
  * more has its poll removed, and is armed anew when the removal has completed.
  * A deleted watch is freed by the completion of its poll.
  *
+ * A poll of io_uring always tells of a half-closed socket (POLLRDHUP), whatever it
+ * was asked for.  A watch that wants something else, the room to write or the full
+ * hang-up, would be armed and completed in a circle.  When that happens it is put
+ * aside, for good, into an epoll set, which io_uring polls as one descriptor.
+ *
  * A poll in flight holds the file: its peer would not see it closed.  So the
  * removal on deletion is handed to the kernel at once.
  *
@@ -27,6 +32,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "libpeernet/base/pn_assert.h"
 
@@ -38,10 +45,13 @@
 #define TAG_WATCH	0u
 #define TAG_SEND	1u
 #define TAG_NONE	2u
+#define TAG_ASIDE	3u	/* nothing: the epoll set */
 #define TAG_MASK	3u
 
 struct uring {
 	struct io_uring ring;
+	int aside_fd;		/* epoll, -1 until needed */
+	bool aside_armed;	/* a poll of it is in flight */
 };
 
 static_assert(LOOP_SENDS_MAX <= RING_CQ_ENTRIES, "completions must fit");
@@ -82,6 +92,7 @@ static int uring_init(struct loop *loop)
 		return err;
 	}
 	io_uring_ring_dontfork(&u->ring);
+	u->aside_fd = -1;
 	loop->back = u;
 	return 0;
 }
@@ -102,6 +113,8 @@ static void uring_fini(struct loop *loop)
 		io_uring_cqe_seen(&u->ring, cqe);
 	}
 	io_uring_queue_exit(&u->ring);
+	if (u->aside_fd >= 0)
+		close(u->aside_fd);
 	free(u);
 }
 
@@ -117,12 +130,60 @@ static struct io_uring_sqe *uring_sqe(struct uring *u)
 	return sqe;
 }
 
+/* Makes the registration of a watch in the epoll set what it wants. */
+static int aside_apply(struct uring *u, struct loop_watch *w)
+{
+	struct epoll_event ev = { .data.ptr = w };
+	int op = w->armed_want ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	int r = 0;
+
+	PN_ASSERT(w->aside);
+	if (w->want & LOOP_IN)
+		ev.events |= EPOLLIN;
+	if (w->want & LOOP_OUT)
+		ev.events |= EPOLLOUT;
+	if (w->want || w->armed_want)
+		r = epoll_ctl(u->aside_fd, w->want ? op : EPOLL_CTL_DEL, w->fd, &ev);
+	w->armed_want = w->want;
+	return r;
+}
+
+static void aside_arm(struct uring *u)
+{
+	struct io_uring_sqe *sqe;
+
+	if (u->aside_armed)
+		return;
+	sqe = uring_sqe(u);
+	PN_ASSERT(sqe);
+	io_uring_prep_poll_add(sqe, u->aside_fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, TAG_ASIDE);
+	u->aside_armed = true;
+}
+
+/* Return: false if it cannot be: then it goes on as before */
+static bool aside_put(struct uring *u, struct loop_watch *w)
+{
+	if (u->aside_fd < 0)
+		u->aside_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (u->aside_fd < 0 || w->once)
+		return false;
+	w->aside = true;
+	w->armed_want = 0;
+	if (aside_apply(u, w) < 0) {
+		w->aside = false;
+		return false;
+	}
+	aside_arm(u);
+	return true;
+}
+
 static void uring_arm(struct loop *loop, struct loop_watch *w)
 {
 	struct io_uring_sqe *sqe;
 	unsigned int mask = 0;
 
-	if (w->armed || w->dead || !w->want)
+	if (w->armed || w->aside || w->dead || !w->want)
 		return;
 	if (w->want & LOOP_IN)
 		mask |= POLLIN;
@@ -154,7 +215,9 @@ static int uring_watch_add(struct loop *loop, struct loop_watch *w)
 
 static void uring_watch_set(struct loop *loop, struct loop_watch *w)
 {
-	if (!w->armed) {
+	if (w->aside) {
+		aside_apply(loop->back, w);
+	} else if (!w->armed) {
 		if (!w->busy)	/* else it is armed after its callback */
 			uring_arm(loop, w);
 	} else if (w->want & ~w->armed_want) {
@@ -166,6 +229,8 @@ static void uring_watch_del(struct loop *loop, struct loop_watch *w)
 {
 	struct uring *u = loop->back;
 
+	if (w->aside)
+		aside_apply(u, w);
 	if (w->armed) {
 		uring_disarm(loop, w);
 		io_uring_submit_and_get_events(&u->ring);
@@ -224,8 +289,43 @@ static int uring_watch_done(struct loop *loop, struct loop_watch *w, int res, st
 			free(w);
 		return n;
 	}
+	if (!n && w->want && res > 0 && res & POLLRDHUP && aside_put(loop->back, w))
+		return 0;
 	if (!w->once || !n)
 		uring_arm(loop, w);
+	return n;
+}
+
+/* One at a time: a callback may delete any other watch. */
+static int aside_reap(struct loop *loop, struct pn_time now)
+{
+	struct uring *u = loop->back;
+	const void *first = NULL;
+	struct epoll_event ev;
+	int n = 0, i;
+
+	u->aside_armed = false;
+	for (i = 0; i < REAP_MAX && epoll_wait(u->aside_fd, &ev, 1, 0) == 1; i++) {
+		struct loop_watch *w = ev.data.ptr;
+		uint32_t events = 0;
+
+		if (w == first)   /* they come in turn: all have been called */
+			break;
+		if (!first)
+			first = w;
+		if (ev.events & EPOLLIN)
+			events |= LOOP_IN;
+		if (ev.events & EPOLLOUT)
+			events |= LOOP_OUT;
+		if (ev.events & EPOLLHUP)
+			events |= LOOP_HUP;
+		if (ev.events & EPOLLERR)
+			events |= LOOP_ERR;
+		n += loop_watch_call(w, events, now);
+		if (w->dead)
+			free(w);
+	}
+	aside_arm(u);
 	return n;
 }
 
@@ -249,6 +349,9 @@ static int uring_reap(struct loop *loop)
 			break;
 		case TAG_SEND:
 			loop_send_done(loop, at, res);
+			break;
+		case TAG_ASIDE:
+			n += aside_reap(loop, now);
 			break;
 		default:
 			break;

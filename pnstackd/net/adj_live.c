@@ -16,9 +16,9 @@
  * when the last hello is older than HELLO_SPARE_NS.  Every authentic frame is
  * a sign of life.  After QUIET_BUSY_NS of silence, if we sent something since
  * (QUIET_IDLE_NS otherwise), the neighbour is asked by hellos that want an
- * answer, every PROBE_NS.  It is dead after DEAD_NS, and, if we sent something,
- * already when PROBES_MIN questions in a row were not answered; more questions
- * are granted where hellos are known to get lost.  If our own timer rang late
+ * answer, every PROBE_NS.  It is dead after DEAD_NS, or already when PROBES_MIN
+ * questions in a row were not answered; more questions are granted where hellos
+ * are known to get lost.  If our own timer rang late
  * (the process was stopped, the machine slept) the time of that is not counted.
  *
  * Cost: configured, or NET_COST_UNIT for Ethernet and for a tunnel of up to
@@ -320,7 +320,7 @@ static bool check_quiet(struct net *net, uint32_t i, struct pn_time now)
 	uint64_t quiet = pn_time_since(now, a->rx_at);
 	bool probe_due = !a->probes || pn_time_since(now, a->probe_at) >= probe_ns(a);
 
-	if (quiet >= DEAD_NS || (awaiting(a) && probe_due &&
+	if (quiet >= DEAD_NS || (probe_due &&
 				 a->probes >= PROBES_MIN + lost_sum(a))) {
 		adj_go_down(net, i, NET_ERR_TIMEOUT, now);
 		return false;

@@ -92,7 +92,8 @@ static bool same_network(const struct ctl *c, uint16_t facet, unsigned other)
 	return facet == FACET_ANY || c->facets[facet].root == c->facets[other].root;
 }
 
-int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, struct pn_time now)
+int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, uint32_t tag,
+		  struct pn_time now)
 {
 	const struct ctl *c = net->ctl;
 	unsigned i, o;
@@ -100,7 +101,7 @@ int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, struct p
 	for (i = 0; i < c->facet_count; i++)
 		if (c->facets[i].addr == addr && same_network(c, facet, i))
 			return (int)i;
-	for (i = 0; i < c->facet_count; i++)
+	for (i = 0; tag == net->tag && i < c->facet_count; i++)
 		for (o = 0; o < FACET_OLD_ADDRS && same_network(c, facet, i); o++)
 			if (c->facets[i].old[o].addr == addr &&
 			    pn_time_before(now, c->facets[i].old[o].until))
@@ -117,7 +118,7 @@ void facet_poke(struct net *net, struct facet *f, struct pn_time at)
 	timer_earlier(net, &f->timer, pn_time_before(at, soonest) ? soonest : at);
 }
 
-static void nb_start(struct net *net, uint32_t adj, uint16_t facet)
+static void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
 
@@ -129,6 +130,7 @@ static void nb_start(struct net *net, uint32_t adj, uint16_t facet)
 		net->ctl->nb_high = adj + 1;
 	nb->facet = facet;
 	nb->tx_dirty = true;
+	nb->apart_at = now;
 	adj_at(net, adj)->facet = facet;
 }
 
@@ -136,8 +138,8 @@ static void facet_join(struct net *net, uint32_t adj, uint16_t a, uint16_t b, st
 {
 	uint32_t other = adj_at(net, adj)->internal_peer;
 
-	nb_start(net, adj, a);
-	nb_start(net, other, b);
+	nb_start(net, adj, a, now);
+	nb_start(net, other, b, now);
 	facet_poke(net, facet_at(net, b), now);
 }
 
@@ -265,7 +267,7 @@ void ctl_on_adj_up(struct net *net, uint32_t adj, struct pn_time now)
 {
 	uint16_t f = facet_choose(net, adj_at(net, adj), now);
 
-	nb_start(net, adj, f);
+	nb_start(net, adj, f, now);
 	facet_poke(net, facet_at(net, f), now);
 }
 

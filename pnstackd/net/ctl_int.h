@@ -21,8 +21,9 @@
 /* Times.  See the theory of operation in tree.c. */
 #define TICK_MIN_NS PN_MS(10)        /* between two runs of one facet */
 #define GRACE_NS PN_MS(2500)         /* not listed by a living parent: detach after */
-#define LOST_NS PN_MS(2000)          /* no route to a leader for so long: it is gone */
-#define LIST_NS PN_MS(4000)          /* a silent sibling keeps its slot */
+#define LOST_NS PN_MS(1000)          /* no route to a leader for so long: it is gone */
+#define LIST_NS LOST_NS              /* a silent sibling keeps its slot: when it is freed,
+                                        whoever is cut off has detached too */
 #define LEASE_NS PN_MS(3000)         /* a granted slot waits for its new owner */
 #define OLD_ADDR_NS PN_S(10)
 #define CAND_EVERY_NS PN_MS(150)     /* a border repeats what it found */
@@ -30,6 +31,8 @@
 #define COLLECT_LEVEL_NS PN_MS(60)   /* longer by so much for each level of height */
 #define PEND_NS PN_MS(700)           /* waits for a grant */
 #define TALL_NS PN_S(3)              /* a network at rest that is too tall is rebuilt */
+#define SETTLE_NS PN_MS(500)         /* facets of one node merge so long after their neighbours */
+#define SETTLE_MAX_NS PN_S(5)        /* so long is a neighbour in another network waited for */
 #define BEAT_NS PN_S(4)              /* leader's sequence number, times 2^(level/2) */
 
 struct chain {
@@ -56,6 +59,7 @@ struct nb {
 	bool sent_commit;        /* and told it that this is all */
 	bool tx_dirty;           /* something to tell */
 	struct pn_time next_cand, next_joined;
+	struct pn_time apart_at; /* since when it is in another network */
 	struct pn_time slots_at; /* token bucket of slots it may take */
 	uint8_t slots;
 };
@@ -140,6 +144,7 @@ struct facet {
 	struct pn_time pend_until;
 	uint64_t pend_root;      /* the root that asked */
 	struct pn_time last_tick;
+	struct pn_time settled_at;   /* our neighbours are in our network, and have been for a while */
 	struct pn_time tall_since;         /* too tall for its nodes; NEVER: fine */
 	uint64_t tall_root;                /* which network that was */
 	uint8_t rebuilds;                  /* each one is waited for longer */

@@ -284,7 +284,7 @@ int net_next_hop(const struct net *net, uint16_t facet, uint64_t dst, uint8_t *l
 	const struct adj_pub *a;
 	struct fwd_hop hop;
 
-	if (facet_of_addr(net, facet, dst, net->now) >= 0)
+	if (facet_of_addr(net, facet, dst, 0, net->now) >= 0)
 		return 1;
 	hop = fwd_decide(net, facet, &hdr, FWD_ADJ_NONE);
 	if (hop.verdict == FWD_HERE)

@@ -18,6 +18,13 @@
  *    answer all the way back (REFUSE over y and x, REFUSED up to the leader of S),
  *    if the order or the expected height do not hold any more; or it grants: by
  *    listing S in a new or half empty parent record, on a lease.
+ *
+ *    Like sizes merge first, also where only a border can see it: x does not graft
+ *    S elsewhere, and y takes in no S, while a network smaller than S stands next to
+ *    it (smaller_waits()); facets of one node merge last.  Otherwise each leaf of a
+ *    hub would hang above all that has merged so far, and the tree would get as high
+ *    as hubs have leaves.  The smallest network waits for nobody, so there is always
+ *    progress; a neighbour that does not come is waited for SETTLE_MAX_NS at most.
  *  5 The grant needs no message: it is gossip, and y's chain shows it to x.  x
  *    tells the leader of S (JOINED, with the parent's record), which puts S under it.
  *
@@ -203,6 +210,47 @@ static bool border_granted(struct net *net, struct facet *f, struct nb *nb, cons
 	return false;
 }
 
+/* Is a neighbour of @f, one that came or parted not long ago, in a network smaller than
+ * @than?  @than NULL: in any other network than ours, or not known yet? */
+static bool smaller_waits(const struct net *net, const struct facet *f, const struct rec *than,
+			  struct pn_time now)
+{
+	for_each_nb(net, f, a) {
+		const struct nb *nb = &net->ctl->nbs[a];
+		const struct rec *top;
+
+		if (adj_peek(net, a)->kind == ADJ_INTERNAL || nb->in_network ||
+		    pn_time_since(now, nb->apart_at) >= SETTLE_MAX_NS)
+			continue;
+		if (!than)
+			return true;
+		if (!nb->ready || !nb->complete)
+			continue;
+		top = chain_rec(net, &nb->chain, nb->chain.n - 1u);
+		if (top->id != than->id && grafts_into(top, than))
+			return true;
+	}
+	return false;
+}
+
+/* Return: not now; the facet looks again soon */
+static bool border_waits(struct net *net, struct facet *f, uint32_t adj, const struct rec *root,
+			 struct pn_time now)
+{
+	if (smaller_waits(net, f, root, now)) {
+		facet_poke(net, f, pn_time_add(now, CAND_EVERY_NS));
+		return true;
+	}
+	if (adj_peek(net, adj)->kind != ADJ_INTERNAL)
+		return false;
+	if (smaller_waits(net, f, NULL, now))
+		f->settled_at = pn_time_add(now, SETTLE_NS);
+	if (!pn_time_before(now, f->settled_at))
+		return false;
+	facet_poke(net, f, f->settled_at);
+	return true;
+}
+
 static void border_candidate(struct net *net, struct facet *f, uint32_t adj, const struct rec *root,
 			     struct pn_time now)
 {
@@ -214,7 +262,7 @@ static void border_candidate(struct net *net, struct facet *f, uint32_t adj, con
 	unsigned owner;
 	int level;
 
-	if (!grafts_into(root, top))
+	if (!grafts_into(root, top) || border_waits(net, f, adj, root, now))
 		return;
 	if (!pn_time_due(nb->next_cand, now)) {
 		facet_poke(net, f, nb->next_cand);
@@ -520,6 +568,14 @@ static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_
 		return;
 	if (adj_at(net, adj)->kind != ADJ_INTERNAL && !slot_budget(&net->ctl->nbs[adj], now)) {
 		count(net, tree_bounded);
+		return;
+	}
+	if (smaller_waits(net, f, &m->rec, now)) {
+		count(net, tree_refusals);
+		m->op = REFUSE;
+		m->has_rec = false;
+		m->reply_adj = adj;
+		send_over(net, adj, m, now);
 		return;
 	}
 	level = slot_find(net, &f->chain, m->rec.base, &owner);

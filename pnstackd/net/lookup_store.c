@@ -143,7 +143,7 @@ static bool store_returned(struct net *net, const struct net_hdr *hdr, struct st
 			   uint64_t cookie, struct pn_time now)
 {
 	if (!s || !s->handing || s->cookie != cookie || hdr->src_tag != net->tag ||
-	    facet_of_addr(net, FACET_ANY, hdr->src, now) < 0)
+	    facet_of_addr(net, FACET_ANY, hdr->src, net->tag, now) < 0)
 		return false;
 	s->handing = false;
 	store_rearm(net, s);

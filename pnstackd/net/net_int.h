@@ -109,8 +109,11 @@ uint64_t facet_root(const struct net *net, uint16_t facet);   /* root area id */
 /** facet_of_addr() - Return: the live facet whose address this is (also an old one
  *  within its grace time), or -1
  *  @facet: in the network of which facet; while networks merge, two facets of a node
- *          may have the same address in different ones.  FACET_ANY: in whichever */
-int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, struct pn_time now);
+ *          may have the same address in different ones.  FACET_ANY: in whichever
+ *  @tag:   who is meant: an old address, which may be somebody else's by now, counts
+ *          only for a packet that names us */
+int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, uint32_t tag,
+		  struct pn_time now);
 #define FACET_ANY UINT16_MAX
 
 /** route_hop() - next hop from @facet towards the sibling at @level

@@ -17,6 +17,8 @@
  *  - it sees to it that its own area is listed by its parent.  If a living parent
  *    has not listed it, with this epoch and leader, for GRACE_NS, it detaches;
  *  - if the parent's leader cannot be reached for LOST_NS, it detaches.
+ *  - if the parent is the root and has no other child any more, it detaches, so that
+ *    what is left after faults is not taller than it needs to be.
  * To detach is to become a root with the epoch raised: no older listing counts
  * for it then, and the area grafts again as a whole (join.c).
  *
@@ -27,7 +29,8 @@
  * A network that grew unluckily may be taller than its nodes warrant (2 log2 N + 4).
  * If it stays so, all areas of at most half its height detach at the same time, on
  * what the root record says, and merge again: now that all links are up, like sizes
- * pair and the tree comes out low.  Each further time is waited for twice as long.
+ * pair and the tree comes out low.  If not, the next time the pieces are half as high,
+ * and it is waited for twice as long.
  *
  * Invariants: an area has one leader for all its life (record.h), so two halves
  * can never both give away its slots.  Every record in a chain was verified.
@@ -93,6 +96,7 @@ void tree_facet_init(struct net *net, struct facet *f)
 void tree_locate(const struct net *net, const struct facet *f, struct nb *nb)
 {
 	const struct chain *c = &nb->chain;
+	bool was_in = nb->in_network;
 	const struct rec *top;
 	unsigned j;
 
@@ -105,6 +109,8 @@ void tree_locate(const struct net *net, const struct facet *f, struct nb *nb)
 	nb->node_id = chain_rec(net, c, 0)->id;
 	nb->addr = chain_addr(net, c);
 	nb->in_network = nb->complete && f->complete && top->id == f->root;
+	if (was_in && !nb->in_network)
+		nb->apart_at = net->now;
 	for (j = 0; j < c->n; j++) {
 		int i = chain_find(net, &f->chain, chain_rec(net, c, j)->id);
 
@@ -404,10 +410,21 @@ static bool too_tall(struct net *net, struct facet *f, unsigned *piece, struct p
 	f->tall_since = PN_TIME_NEVER;
 	if (f->rebuilds < 6)
 		f->rebuilds++;
-	for (i = 0; i + 1 < f->chain.n && facet_rec(net, f, i + 1)->base <= root->base / 2; i++)
+	for (i = 0; i + 1u < f->chain.n && facet_rec(net, f, i + 1)->base <= root->base >> f->rebuilds; i++)
 		;
 	*piece = i;
 	return facet_rec(net, f, i)->parent && facet_rec(net, f, i)->leader == f->node_id;
+}
+
+/* A root that lost its other child is only height: what is left of it goes without. */
+static bool alone_below_root(const struct net *net, const struct facet *f, unsigned i)
+{
+	const struct rec *r = facet_rec(net, f, i), *p;
+
+	if (!r->parent || i + 2u != f->chain.n)
+		return false;
+	p = facet_rec(net, f, i + 1);
+	return !p->parent && !p->child[1 - r->bit].id && rec_lists(p, r->id, r->epoch, r->leader) >= 0;
 }
 
 void tree_duties(struct net *net, struct facet *f, struct pn_time now)
@@ -419,7 +436,7 @@ void tree_duties(struct net *net, struct facet *f, struct pn_time now)
 			continue;
 		if (i > 0)
 			lead_children(net, f, i, now);
-		if (unlisted(net, f, i, now)) {
+		if (unlisted(net, f, i, now) || alone_below_root(net, f, i)) {
 			detach(net, f, i, now);
 			return;          /* the chain is another one now */
 		}

@@ -157,11 +157,13 @@ static int on_dcid_status(ngtcp2_conn *qc, qc_cid_status type, uint64_t seq, con
 static int on_stream_open(ngtcp2_conn *qc, int64_t qid, void *user_data)
 {
 	struct conn *c = user_data;
-	struct stream *s;
+	struct stream *s = NULL;
 
+	conn_check_up(c);	/* the packet that ended the handshake may hold more */
 	if (!ngtcp2_is_bidi_stream(qid))
 		return 0;	/* the peer's guard, see write.c */
-	s = stream_new(c->set, c);
+	if (c->set->cfg.stream_max - c->set->stream_free_count < stream_theirs_max(c->set))
+		s = stream_new(c->set, c);
 	if (!s) {
 		count(c->set, CNT_STREAM_TABLE_FULL);
 		return qc_shutdown_stream(qc, qid, err_to_wire(PN_EFULL)) ?
@@ -251,6 +253,7 @@ static int on_datagram(ngtcp2_conn *qc, uint32_t flags, const uint8_t *data, siz
 {
 	(void)qc;
 	(void)flags;
+	conn_check_up(user_data);
 	dgram_on_frame(user_data, data, len);
 	return 0;
 }

@@ -36,7 +36,7 @@ static const ngtcp2_path the_path = {
 static void settings_fill(struct conn *c, ngtcp2_settings *s, ngtcp2_transport_params *p)
 {
 	const struct session_config *cfg = &c->set->cfg;
-	uint64_t streams = pn_min(cfg->stream_max, PEER_STREAMS);
+	uint64_t streams = pn_min(stream_theirs_max(c->set), PEER_STREAMS);
 
 	ngtcp2_settings_default(s);
 	s->initial_ts = c->set->now.ns;
@@ -98,7 +98,8 @@ static struct conn *conn_new(struct session_set *set, bool server)
 	link_init(&c->streams);
 	link_init(&c->ready);
 	c->born = c->active = set->now;
-	c->silent = c->later = c->gone_at = c->probe_at = c->hello_at = PN_TIME_NEVER;
+	c->addr_until = PN_TIME_NEVER;
+	c->silent = c->hurry_at = c->later = c->gone_at = c->probe_at = c->hello_at = PN_TIME_NEVER;
 	c->guard_qid = -1;
 	c->notice_tokens = NOTICE_RATE;
 	c->notice_at = set->now;
@@ -216,6 +217,10 @@ void conn_send(struct conn *c, struct pn_pkt *pkt, uint8_t ecn)
 	pkt->ecn = ecn;
 	c->tx_bytes += pkt->len;
 	count(set, CNT_TX_PACKETS);
+	if (c->use_addr && pn_time_due(c->addr_until, set->now)) {
+		c->use_addr = false;	/* it may have moved: have it looked up again */
+		c->addr_until = PN_TIME_NEVER;
+	}
 	if (c->use_addr || !c->peer)
 		net_send_addr(set->net, c->addr, c->addr_tag, pkt, set->now);
 	else
@@ -263,12 +268,12 @@ void conn_read(struct conn *c, const struct pn_pkt *pkt)
 	int rv;
 
 	c->rx_bytes += pkt->len;
-	rv = ngtcp2_conn_read_pkt(c->qc, &the_path, &pi, pkt->data, pkt->len, c->set->now.ns);
+	rv = ngtcp2_conn_read_pkt(c->qc, &the_path, &pi, pkt->data, pkt->len, conn_clock(c));
 	if (c->authentic != authentic) {
 		c->addr = pkt->src;
 		c->addr_tag = c->state == CONN_UP || !c->server ? net_hit_tag(c->hit) : pkt->tag;
 		c->addr_known = true;
-		c->silent = PN_TIME_NEVER;
+		c->silent = c->hurry_at = PN_TIME_NEVER;
 	}
 	switch (rv) {
 	case 0:
@@ -302,7 +307,7 @@ static void say_close(struct conn *c, const qc_close_error *e)
 		return;
 	n = ngtcp2_conn_write_connection_close(c->qc, NULL, &pi, pkt->data,
 					       pn_min(INITIAL_PAYLOAD, pn_pkt_room(pkt)), e,
-					       c->set->now.ns);
+					       conn_clock(c));
 	if (n <= 0) {
 		pn_pkt_put(c->set->pool, pkt);
 		return;
@@ -473,6 +478,16 @@ struct pn_time conn_idle_at(const struct conn *c)
 	return pn_time_add(c->active, c->server ? ns + ns / 8 : ns);
 }
 
+/* Silence: do not wait for the next probe. */
+static void hurry(struct conn *c)
+{
+	uint64_t at = ngtcp2_conn_get_expiry(c->qc), clock = conn_clock(c);
+
+	c->hurry_at = PN_TIME_NEVER;	/* the flush that follows sets it anew */
+	if (at != UINT64_MAX && at > clock)
+		c->ahead_ns += at - clock;
+}
+
 void conn_expire(struct conn *c)
 {
 	struct session_set *set = c->set;
@@ -489,6 +504,8 @@ void conn_expire(struct conn *c)
 	if (pn_time_due(c->hello_at, now))
 		hello_again(c);
 	dgram_expire(c);
+	if (set->late && !pn_time_is_never(c->silent))
+		c->silent = now;
 	if (pn_time_due(pn_time_add(c->silent, SILENCE_NS), now)) {
 		count(set, CNT_CLOSED_SILENT);
 		conn_close(c, err_to_wire(PN_ETIMEDOUT), PN_ETIMEDOUT, true);
@@ -499,8 +516,10 @@ void conn_expire(struct conn *c)
 		conn_close(c, c->redundant ? WIRE_REDUNDANT : WIRE_IDLE, PN_ECLOSED, true);
 		return;
 	}
-	if (ngtcp2_conn_get_expiry(c->qc) <= now.ns) {
-		rv = ngtcp2_conn_handle_expiry(c->qc, now.ns);
+	if (pn_time_due(c->hurry_at, now))
+		hurry(c);
+	if (ngtcp2_conn_get_expiry(c->qc) <= conn_clock(c)) {
+		rv = ngtcp2_conn_handle_expiry(c->qc, conn_clock(c));
 		if (rv)
 			conn_fail(c, rv);
 	}

@@ -246,6 +246,7 @@ static void on_peer_failed(struct conn *c, enum net_err reason)
 	if (c->state == CONN_UP) {
 		/* perhaps it still is where its last packet came from */
 		c->use_addr = c->addr_known;
+		c->addr_until = pn_time_add(c->set->now, BY_ADDR_NS);
 	} else if (c->state == CONN_HANDSHAKE && !c->server) {
 		c->unreach = true;
 		if (reason == NET_ERR_UNKNOWN)

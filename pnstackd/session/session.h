@@ -142,8 +142,10 @@ enum session_event_kind {
 	STREAM_EV_OPEN,       /* stream, owner: the other side accepted */
 	STREAM_EV_FAILED,     /* stream, owner, err: PN_EREFUSED, PN_EUNREACH,
 	                         PN_ETIMEDOUT, PN_EAUTH...; handle is gone */
-	STREAM_EV_READABLE,   /* stream, owner: stream_peek() has bytes or a fin */
-	STREAM_EV_WRITABLE,   /* stream, owner */
+	STREAM_EV_READABLE,   /* stream, owner: stream_peek() has bytes or a fin that
+	                         were not there before; said once per arrival */
+	STREAM_EV_WRITABLE,   /* stream, owner: said once after a write that found the
+	                         buffer full, when a quarter of it is free again */
 	STREAM_EV_RESET,      /* stream, owner, err (PN_ERESET, PN_ETIMEDOUT): what was
 	                         received before may still be peeked; then close */
 	STREAM_EV_STOPPED,    /* stream, owner: the peer reads no more (EPIPE) */

@@ -39,9 +39,12 @@
 #define PAYLOAD_MAX		(PN_PKT_MAX - PN_PKT_HEADROOM)
 #define HANDSHAKE_NS		PN_S(10)
 #define SILENCE_NS		PN_S(30) /* unacknowledged data, no word */
+#define HURRY_NS		PN_S(1)	/* silence, probe at least so often */
+#define LATE_NS			PN_S(2)	/* a timer this late: we were stopped */
 #define CLOSING_NS		PN_S(1)	/* a closed connection answers strays */
 #define REDUNDANT_NS		PN_S(2)	/* the second of two without streams */
 #define BURST_PACKETS		64	/* of one connection in one flush */
+#define KEY_PACKETS		(1U << 22) /* half of what AES-GCM may (RFC 9001 6.6) */
 #define HALF_OPEN_RETRY		32	/* handshakes pending: ask for Retry */
 #define HALF_OPEN_MAX		256	/* handshakes pending: no more */
 #define DIAL_IN_RATE		1000	/* new handshakes a second, and burst */
@@ -66,6 +69,7 @@
 #define REASM_SLOTS		16	/* datagrams put together at once, a session */
 #define REASM_BYTES		(64U << 20) /* all sessions */
 #define REASM_NS		PN_S(2)
+#define BY_ADDR_NS		PN_S(2)	/* after a failed lookup, to where it last was */
 #define HELLO_TRIES		12
 #define HELLO_AGAIN_NS		PN_MS(500) /* doubles with each try */
 #define PROBE_NS		PN_MS(100) /* between looks at full streams */
@@ -283,11 +287,13 @@ struct conn {
 	net_peer peer;
 	bool addr_known;
 	bool use_addr;		/* answer to @addr, not to @peer */
+	struct pn_time addr_until; /* then try @peer again; or NEVER */
 	bool unreach;		/* NET_EV_PEER_FAILED came during the handshake */
 	uint64_t addr;
 	uint32_t addr_tag;
 	uint16_t flow;
 	uint32_t mtu;
+	uint32_t key_packets;	/* sent since the keys were changed */
 	uint64_t authentic;	/* packets opened with keys of the handshake or later */
 
 	uint64_t scid[SCIDS_MAX];
@@ -303,6 +309,8 @@ struct conn {
 	struct pn_time born;
 	struct pn_time active;	/* a stream or datagram, last */
 	struct pn_time silent;	/* since then something is unacknowledged; or NEVER */
+	struct pn_time hurry_at; /* probe then, see conn_clock(); or NEVER */
+	uint64_t ahead_ns;	/* of the host's clock, see conn_clock() */
 	struct pn_time later;	/* no buffer: try again then; or NEVER */
 	struct pn_time gone_at;	/* CLOSING: when the slot is freed */
 	struct pn_time probe_at; /* full streams: was one stopped?  or NEVER */
@@ -360,6 +368,7 @@ struct session_set {
 	struct net *net;
 	struct pn_pool *pool;
 	struct pn_time now;	/* of the call that runs */
+	bool late;		/* it comes long after its deadline */
 	uint8_t id[PN_ID_LEN], hit[PN_HIT_LEN];
 	struct tls_ctx *tls;
 	const struct suite *initial_suite;
@@ -432,6 +441,24 @@ void conn_scid_del(struct conn *c, uint64_t key);
 /** conn_token_add() - a stateless reset with this token will be for this connection */
 bool conn_token_add(struct conn *c, const uint8_t token[TOKEN_LEN]);
 void conn_token_del(struct conn *c, const uint8_t token[TOKEN_LEN]);
+
+/** stream_theirs_max() - streams that peers may have of the table: the rest is ours */
+static inline uint32_t stream_theirs_max(const struct session_set *set)
+{
+	return set->cfg.stream_max - set->cfg.stream_max / 4;
+}
+
+/** conn_clock() - the time for ngtcp2
+ *
+ * QUIC doubles the time between two probes for as long as nobody answers.  The
+ * network below heals in seconds, and then it would be silent for as long again.
+ * ngtcp2 offers no limit, but it only knows the time that we tell it: when something
+ * is unacknowledged and nothing has been heard for HURRY_NS, the connection's clock
+ * is moved ahead to its next deadline.  It never goes back. */
+static inline uint64_t conn_clock(const struct conn *c)
+{
+	return c->set->now.ns + c->ahead_ns;
+}
 
 /* pair.c */
 struct conn *pair_find(struct session_set *set, const uint8_t hit[PN_HIT_LEN]);

@@ -174,6 +174,16 @@ void conn_touch(struct conn *c)
 		link_add_tail(&c->set->dirty, &c->dirty);
 }
 
+/* ngtcp2's deadline, by the host's clock */
+static struct pn_time conn_qc_deadline(const struct conn *c)
+{
+	uint64_t at = ngtcp2_conn_get_expiry(c->qc);
+
+	if (at == UINT64_MAX)
+		return PN_TIME_NEVER;
+	return (struct pn_time){ at > c->ahead_ns ? at - c->ahead_ns : 0 };
+}
+
 void conn_arm(struct conn *c)
 {
 	struct pn_time t;
@@ -183,7 +193,8 @@ void conn_arm(struct conn *c)
 	} else if (c->state == CONN_CLOSING) {
 		t = c->gone_at;
 	} else {
-		t = (struct pn_time){ ngtcp2_conn_get_expiry(c->qc) };
+		t = conn_qc_deadline(c);
+		t = pn_time_min(t, c->hurry_at);
 		t = pn_time_min(t, conn_idle_at(c));
 		t = pn_time_min(t, pn_time_add(c->silent, SILENCE_NS));
 		t = pn_time_min(t, dgram_deadline(c));
@@ -211,6 +222,10 @@ void session_expire(struct session_set *set, struct pn_time now)
 	struct pn_heap_entry *e;
 
 	set->now = now;
+	e = pn_heap_top(&set->heap);
+	/* A process that was stopped for a minute has not heard its peers for a
+	 * minute, which is not their fault. */
+	set->late = e && pn_time_since(now, e->at) > LATE_NS;
 	while ((e = pn_heap_top(&set->heap)) != NULL && pn_time_due(e->at, now)) {
 		struct conn *c = pn_container_of(e, struct conn, timer);
 

@@ -69,7 +69,7 @@ static enum outcome write_guard(struct packet *p)
 		return MORE;
 	p->len = ngtcp2_conn_writev_stream(c->qc, NULL, &p->pi, p->buf, p->cap, &taken,
 					   NGTCP2_WRITE_STREAM_FLAG_MORE, c->guard_qid, &vec, 1,
-					   c->set->now.ns);
+					   conn_clock(c));
 	if (p->len == NGTCP2_ERR_STREAM_DATA_BLOCKED || p->len == NGTCP2_ERR_STREAM_SHUT_WR ||
 	    p->len == NGTCP2_ERR_STREAM_NOT_FOUND)
 		return MORE;
@@ -90,7 +90,7 @@ static enum outcome write_hello(struct packet *p)
 	}
 	p->len = ngtcp2_conn_writev_datagram(c->qc, NULL, &p->pi, p->buf, p->cap, &accepted,
 					     NGTCP2_WRITE_DATAGRAM_FLAG_MORE, c->hello_id, &vec, 1,
-					     c->set->now.ns);
+					     conn_clock(c));
 	if (accepted) {
 		c->hello_pending = false;
 		c->hello_at = pn_time_add(c->set->now, HELLO_AGAIN_NS << c->hello_tries);
@@ -116,7 +116,7 @@ static enum outcome write_dgram(struct packet *p)
 		return MORE;
 	p->len = ngtcp2_conn_writev_datagram(c->qc, NULL, &p->pi, p->buf, p->cap, &accepted,
 					     NGTCP2_WRITE_DATAGRAM_FLAG_MORE, 0, vec, n,
-					     c->set->now.ns);
+					     conn_clock(c));
 	if (accepted)
 		dgram_sent(c);
 	if (p->len == NGTCP2_ERR_INVALID_STATE || p->len == NGTCP2_ERR_INVALID_ARGUMENT) {
@@ -186,7 +186,7 @@ static enum outcome write_stream(struct packet *p, struct stream *s)
 	if (fin)
 		flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
 	p->len = ngtcp2_conn_writev_stream(c->qc, NULL, &p->pi, p->buf, p->cap, &taken, flags,
-					   s->qid, vec, n, c->set->now.ns);
+					   s->qid, vec, n, conn_clock(c));
 	if (taken >= 0)
 		p->guarded = true;
 	if (taken >= 0)
@@ -258,7 +258,7 @@ static enum outcome write_packet(struct packet *p)
 		return o;
 	p->len = ngtcp2_conn_writev_stream(c->qc, NULL, &p->pi, p->buf, p->cap, NULL,
 					   NGTCP2_WRITE_STREAM_FLAG_NONE, -1, NULL, 0,
-					   c->set->now.ns);
+					   conn_clock(c));
 	return judge(p);
 }
 
@@ -296,6 +296,7 @@ static int burst(struct conn *c)
 		if (o == WRITTEN) {
 			pn_pkt_append(pkt, (uint32_t)p.len);
 			conn_send(c, pkt, p.pi.ecn);
+			c->key_packets++;
 			conn_check_up(c);
 			continue;
 		}
@@ -309,6 +310,15 @@ static int burst(struct conn *c)
 	return n;
 }
 
+/* New keys in good time: ngtcp2 would end the connection if it has to change them
+ * and cannot just then. */
+static void renew_keys(struct conn *c)
+{
+	if (c->key_packets >= KEY_PACKETS &&
+	    !ngtcp2_conn_initiate_key_update(c->qc, conn_clock(c)))
+		c->key_packets = 0;
+}
+
 void conn_flush(struct conn *c)
 {
 	struct session_set *set = c->set;
@@ -319,19 +329,25 @@ void conn_flush(struct conn *c)
 		return;
 	if (pn_time_due(c->probe_at, set->now))
 		stream_probe(c);
-	if (c->state == CONN_UP)
+	if (c->state == CONN_UP) {
+		renew_keys(c);
 		begin_streams(c);
+	}
 	n = burst(c);
 	if (n < 0)
 		return;
 	/* Pacing starts with the session: before, the assumed round trip would
 	 * hold back the last packet of the handshake. */
 	if (c->state == CONN_UP)
-		ngtcp2_conn_update_pkt_tx_time(c->qc, set->now.ns);
+		ngtcp2_conn_update_pkt_tx_time(c->qc, conn_clock(c));
 	qc_get_stat(c->qc, &st);
 	c->cwnd = st.cwnd;
-	if (st.in_flight && pn_time_is_never(c->silent) && c->state == CONN_UP)
-		c->silent = set->now;
+	if (st.in_flight && c->state == CONN_UP) {
+		if (pn_time_is_never(c->silent))
+			c->silent = set->now;
+		if (pn_time_is_never(c->hurry_at))
+			c->hurry_at = pn_time_add(set->now, HURRY_NS + 2 * st.rtt_ns);
+	}
 	if (n == BURST_PACKETS || (c->state == CONN_UP && c->waiting && !c->stream_ids_out))
 		conn_touch(c);
 }

@@ -143,7 +143,7 @@ static int ghbn_ours(const char *name, enum name_kind kind, int family, struct h
 		     char *buf, size_t len, int *h_err)
 {
 	uint8_t hit[16];
-	uint32_t addr4;
+	uint32_t addr4 = 0;
 	int err;
 
 	if (kind == NAME_HIT)

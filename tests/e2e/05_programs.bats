@@ -304,6 +304,45 @@ has_trapped()
 	on A ip link del trap
 }
 
+@test "programs that are started by others, with and without an environment" {
+	run on A "$PN_BUILD/pnrun" sh -c "env -i getent hosts $B_NAME"
+	[[ $output == 2001:21:*"$B_NAME" ]]
+	run on A "$PN_BUILD/pnrun" env PEERNET=off getent hosts "$B_NAME"
+	[ "$status" -eq 2 ]
+	run on A "$PN_BUILD/pnrun" python3 -c 'import subprocess, sys
+subprocess.run(["getent", "hosts", sys.argv[1]], env={"PATH": "/usr/bin"}, check=True)' "$B_NAME"
+	[[ $output == 2001:21:*"$B_NAME" ]]
+}
+
+# Threads that open and close, while another one starts programs
+@test "threads" {
+	server shim 7101 python3 "$PN_ROOT/tests/e2e/sockets.py" serve
+	client shim python3 - "$B_NAME" <<-'END'
+		import os, socket, subprocess, sys, threading
+		bad = []
+		def work():
+		    for _ in range(50):
+		        try:
+		            with socket.create_connection((sys.argv[1], 7101), timeout=10) as s:
+		                s.sendall(b"abc")
+		                assert s.recv(3) == b"abc"
+		            for fd in os.pipe():
+		                os.close(fd)
+		        except Exception as e:
+		            bad.append(repr(e))
+		def start():
+		    for _ in range(20):
+		        subprocess.run(["true"], check=True)
+		all = [threading.Thread(target=work) for _ in range(5)]
+		all.append(threading.Thread(target=start))
+		for t in all:
+		    t.start()
+		for t in all:
+		    t.join()
+		sys.exit("\n".join(bad[:5]) or 0)
+	END
+}
+
 @test "PEERNET_ONLY" {
 	server shim 8000 python3 -u -m http.server 8000
 	client shim env PEERNET_ONLY=1 true

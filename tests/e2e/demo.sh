@@ -231,7 +231,8 @@ rm "$PN_DIR/A/file"
 
 step "A second path is added: B ~~~ r3 ~~~ D, through another provider"
 build_second_provider || fail "cannot add the second path"
-shown B "$PN_BUILD/pnctl" link add "udp:10.2.0.2:6264#$(id_of D),cost=2000" ||
+shown D "$PN_BUILD/pnctl" link add udp-listen:10.2.0.2:6265,cost=2000 &&
+	shown B "$PN_BUILD/pnctl" link add "udp:10.2.0.2:6265#$(id_of D),cost=2000" ||
 	fail "the link was refused"
 has_backup()
 {
@@ -240,8 +241,9 @@ has_backup()
 id_D=$(id_of D)
 wait_until 10 has_backup || fail "B and D did not become neighbours"
 wait_until 20 one_network A B C D E || fail "the network did not come to rest"
-say "It is dear (cost=2000), so that for now everything still goes through C:"
+say "It is dear (cost=2000), so that for now everything still goes through C, both ways:"
 shown A "$PN_BUILD/pntrace" -q 1 "$E" || fail "the trace did not reach E"
+shown E "$PN_BUILD/pntrace" -q 1 "$(name_of A)" || fail "the trace did not reach A"
 
 step "The first path is cut during a download"
 say "A\$ pnrun curl --limit-rate 20M http://<E>:8000/file"

@@ -7,12 +7,15 @@
  *   2 the bytes as a datagram frame from an authentic peer (half of them whole,
  *     half behind a valid first byte)
  *   3 a stream dialled with the bytes as its header and first data
- *   4 time passes: argument * 4 ms; and deliveries happen
+ *   4 time passes: argument in ms; and deliveries happen
  *   5 the oldest packets on the way are lost: argument % 8
  *   6 a program does something to a stream: argument says to which and what
  *   7 the bytes as a Retry token
  * Both nodes use the null cipher, so that changed packets get through to what
  * stands behind the encryption.  They live for ROUNDS inputs. */
+#define WORLD_POOL	1024
+#define SOURCE_BYTES	40000
+
 #include "tests/unit/session/app.h"
 #include "pnstackd/session/session_internal.h"
 
@@ -134,7 +137,7 @@ static void program(unsigned arg)
 	set = w.node[s->node].set;
 	switch (arg & 7) {
 	case 0:
-		s->to_send = s->end_sent ? s->to_send : s->sent + 100000;
+		s->to_send = s->end_sent ? s->to_send : s->sent + 20000;
 		app_push(&w, s);
 		break;
 	case 1:
@@ -181,7 +184,7 @@ static void step(unsigned what, unsigned arg, const uint8_t *p, size_t n)
 		dial(arg, p, n);
 		break;
 	case 4:
-		live(PN_MS(4) * arg);
+		live(PN_MS(arg));
 		break;
 	case 5:
 		lose(arg);

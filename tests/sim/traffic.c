@@ -30,7 +30,8 @@ struct ping {
 
 struct probe {
 	net_peer peer;		/* 0: free */
-	uint32_t from;
+	uint32_t from, to;
+	struct pn_time sent;
 	uint64_t boot;		/* of from */
 	uint64_t number;
 	bool arrived;
@@ -165,6 +166,10 @@ static void probe_end(struct traffic *t, struct probe *p)
 {
 	const struct sim_node *n = &t->sim->nodes[p->from];
 
+	if (p->peer && !p->arrived)
+		sim_trace(t->sim, "probe from %s to %s, %.3f s ago, did not arrive",
+			  t->sim->topo->names[p->from], t->sim->topo->names[p->to],
+			  (double)pn_time_since(t->sim->now, p->sent) / 1e9);
 	if (p->peer && n->state == NODE_LIVE && n->boot == p->boot)
 		net_peer_close(n->net, p->peer);
 	p->peer = 0;
@@ -190,7 +195,7 @@ void traffic_probe(struct traffic *t)
 	pn_wr_u64(&w, t->probe_sent);
 	pn_wr_bytes(&w, sim->nodes[to].id, PN_ID_LEN);
 	pkt->flow = (uint16_t)t->probe_sent;
-	*p = (struct probe){ .from = from, .boot = sim->nodes[from].boot,
+	*p = (struct probe){ .from = from, .to = to, .sent = sim->now, .boot = sim->nodes[from].boot,
 			     .number = t->probe_sent++ };
 	p->peer = net_peer_open(sim->nodes[from].net, sim->nodes[to].hit, sim->now);
 	if (p->peer)

@@ -246,8 +246,10 @@ uint8_t facet_height(const struct net *net, uint16_t facet)
 	return (uint8_t)w_vertex(net, facet)->height;
 }
 
-int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, struct pn_time now)
+int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, uint32_t tag,
+		  struct pn_time now)
 {
+	(void)tag;
 	(void)now;
 	(void)facet;
 	for (uint16_t f = 0; f < facet_max(net); f++) {

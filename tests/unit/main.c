@@ -22,6 +22,7 @@
 	X(linkspec)	\
 	X(lookup)	\
 	X(loop)		\
+	X(loop_hup)	\
 	X(name)		\
 	X(noise)	\
 	X(peer)		\

@@ -93,7 +93,7 @@ static int walk(unsigned u, uint64_t dst, uint16_t flow, unsigned *shortcuts)
 		struct w_node *n = w.node[w.vertex[u].node];
 		struct fwd_hop hop;
 
-		if (facet_of_addr(&n->net, 0, dst, w.now) >= 0)
+		if (facet_of_addr(&n->net, 0, dst, 0, w.now) >= 0)
 			return hops;
 		hop = fwd_decide(&n->net, w.vertex[u].facet, &hdr, from);
 		if (hop.verdict != FWD_SEND)

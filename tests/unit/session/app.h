@@ -14,7 +14,9 @@
 #define PORT_UNREAD	10	/* accepts, never reads */
 #define PORT_SOURCE	19	/* sends SOURCE_BYTES, then ends */
 #define PORT_FULL	20	/* refuses with PN_EFULL */
+#ifndef SOURCE_BYTES
 #define SOURCE_BYTES	3000000
+#endif
 #define APP_STREAMS	1200
 
 struct app_stream {

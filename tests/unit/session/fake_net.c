@@ -86,10 +86,14 @@ size_t net_own_record(const struct net *net, uint8_t *buf, size_t cap)
 
 int net_peer_update(struct net *net, const uint8_t *record, size_t len, struct pn_time now)
 {
+	uint8_t hit[PN_HIT_LEN];
+
 	(void)now;
 	if (len != 900 || record[899] != 0x5a)
 		return PN_EBADMSG;
-	net->records_in++;
+	net_identity_hit(record, hit);
+	for (int i = 0; i < WORLD_PEERS; i++)	/* others it would forget at once */
+		net->records_in += net->peer_refs[i] && !memcmp(net->peer_hit[i], hit, PN_HIT_LEN);
 	return 0;
 }
 

@@ -13,7 +13,9 @@
 #define WORLD_NODES	4
 #define WORLD_PEERS	64	/* handles of one node */
 #define WORLD_BATCH	64
+#ifndef WORLD_POOL		/* the fuzzer has less */
 #define WORLD_POOL	16384	/* packets */
+#endif
 
 struct world;
 

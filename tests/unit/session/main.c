@@ -3,7 +3,7 @@
  * by a fake network in virtual time.
  *
  * usage: unit-session           the tests
- *        unit-session bulk MB   how fast is a bulk transfer in memory? */
+ *        unit-session bulk MB [DELAY_US]   how fast is a bulk transfer in memory? */
 #include "app.h"
 
 #include <stdio.h>
@@ -71,17 +71,19 @@ static bool bulk_done(struct world *w)
 	return bulk_got == bulk_want;
 }
 
-static int bulk(uint64_t bytes)
+static int bulk(uint64_t bytes, uint64_t delay_us)
 {
+	struct pn_time begin;
 	struct world w;
 	uint64_t t0;
 	double s;
 
 	world_init(&w, 2);
 	w.on_event = bulk_event;
-	w.delay_ns = PN_US(50);
+	w.delay_ns = PN_US(delay_us);
 	bulk_want = bytes;
 	bulk_tx = stream_open(w.node[0].set, NULL, w.node[1].hit, 1, 2, 1, w.now);
+	begin = w.now;
 	t0 = cpu_ns();
 	if (!world_run(&w, PN_S(1000), bulk_done)) {
 		fprintf(stderr, "stalled at %llu bytes\n", (unsigned long long)bulk_got);
@@ -91,6 +93,9 @@ static int bulk(uint64_t bytes)
 	printf("bulk, both sides in one thread, packets of %u bytes: "
 	       "%.2f Gbit/s, %.0f ns a packet (CPU time)\n",
 	       w.mtu, (double)bytes * 8 / s / 1e9, s * 1e9 / (double)w.packets);
+	s = (double)pn_time_since(w.now, begin) / 1e9;
+	printf("in virtual time, %llu us each way: %.2f Gbit/s\n", (unsigned long long)delay_us,
+	       (double)bytes * 8 / s / 1e9);
 	world_fini(&w);
 	return 0;
 }
@@ -102,7 +107,8 @@ int main(int argc, char **argv)
 	unsigned int failed;
 
 	if (argc > 2 && !strcmp(argv[1], "bulk"))
-		return bulk(strtoull(argv[2], NULL, 10) * 1000000);
+		return bulk(strtoull(argv[2], NULL, 10) * 1000000,
+			    argc > 3 ? strtoull(argv[3], NULL, 10) : 50);
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return 2;
 	for (size_t i = 0; i < PN_ARRAY_LEN(infos); i++) {

@@ -123,6 +123,24 @@ static void test_cut_for_good(void)
 	world_fini(&w);
 }
 
+/* Our process is stopped while data is in flight; its timers run before it reads
+ * what has come in the meantime. */
+static void test_stopped(void)
+{
+	begin(2);
+	a = app_open(&w, 0, 1, PORT_ECHO, 0);
+	CU_ASSERT_TRUE(world_run(&w, PN_S(5), a_opened));
+	a->to_send = 1000;
+	app_push(&w, a);
+	session_flush(w.node[0].set, w.now);
+	w.now.ns += PN_S(120);
+	session_expire(w.node[0].set, w.now);
+	CU_ASSERT_TRUE(world_run(&w, PN_S(5), a_fin));
+	CU_ASSERT_EQUAL(a->got, 1000);
+	CU_ASSERT_FALSE(a->reset);
+	world_fini(&w);
+}
+
 /* The peer restarts and knows nothing.  @by: who sends next.
  * @dialled: who had dialled */
 static void restart(int dialler, bool writer_sends)
@@ -239,6 +257,33 @@ static void test_no_record(void)
 	w.node[0].addr = 0x7777;
 	CU_ASSERT_TRUE(world_run(&w, PN_S(5), a_fin));
 	CU_ASSERT_EQUAL(w.node[1].sent_peer, 0);
+	world_fini(&w);
+}
+
+/* The way to the peer is lost: to where it was, then looked up again. */
+static void test_peer_failed(void)
+{
+	struct net_event ev = { .kind = NET_EV_PEER_FAILED, .reason = NET_ERR_ROUTE, .peer = 1 };
+	uint64_t by_peer;
+
+	begin(2);
+	a = app_open(&w, 0, 1, PORT_ECHO, 0);
+	CU_ASSERT_TRUE(world_run(&w, PN_S(5), a_opened));
+	world_run(&w, PN_S(1), NULL);
+	session_on_net_event(w.node[0].set, &ev, w.now);
+	by_peer = w.node[0].sent_peer;
+	a->to_send = 1000;
+	app_push(&w, a);
+	CU_ASSERT_TRUE(world_run(&w, PN_S(1), a_fin));
+	CU_ASSERT_EQUAL(w.node[0].sent_peer, by_peer);
+	CU_ASSERT_TRUE(w.node[0].sent_addr > 0);
+	/* both have moved: only a lookup finds it */
+	session_on_net_event(w.node[0].set, &ev, w.now);
+	w.node[1].addr = 0x8888;
+	w.node[0].addr = 0x9999;
+	a = app_open(&w, 0, 1, PORT_ECHO, 1000);
+	CU_ASSERT_TRUE(world_run(&w, PN_S(8), a_fin));
+	CU_ASSERT_EQUAL(a->got, 1000);
 	world_fini(&w);
 }
 
@@ -413,6 +458,7 @@ static CU_TestInfo tests[] = {
 	{ "idle stream outlives a long silence", test_suspend },
 	{ "path cut for two seconds", test_cut_short },
 	{ "path cut for good", test_cut_for_good },
+	{ "our process was stopped", test_stopped },
 	{ "restarted peer, we had dialled", test_restart_dialled },
 	{ "restarted peer, it had dialled", test_restart_dialler },
 	{ "restarted peer dials again", test_restart_dials },
@@ -422,6 +468,7 @@ static CU_TestInfo tests[] = {
 	{ "a session with ourselves", test_self },
 	{ "address records", test_records },
 	{ "no address record", test_no_record },
+	{ "no way to the peer for a while", test_peer_failed },
 	{ "lost hello", test_hello_lost },
 	{ "session table full", test_table_full },
 	{ "corrupt packets", test_corrupt },
