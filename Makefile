@@ -107,7 +107,7 @@ EXAMPLE_BIN := $(addprefix $(B)/example-,$(EXAMPLES))
 FUZZ_BIN := $(addprefix $(B)/fuzz-,$(FUZZERS))
 FUZZ_MAIN := $(if $(FUZZ),,$(wildcard tests/fuzz/replay.c))
 # what is installed: mode:file:directory
-INSTALLED := $(DAEMON:%=755:%:$(SBINDIR)) $(TOOL_BIN:%=755:%:$(BINDIR)) \
+INSTALLED := $(DAEMON:%=755:%:$(SBINDIR)) $(patsubst %,755:%:$(BINDIR),$(TOOL_BIN) $(SIM)) \
 	$(SHIM:%=755:%:$(LIBDIR)) $(COMPLETIONS:%=644:%:$(COMPDIR)) \
 	$(foreach m,$(MAN),644:$m:$(MANDIR)/man$(subst .,,$(suffix $m))) \
 	$(if $(LIB),644:$(B)/libpeernet.a:$(LIBDIR) \
@@ -218,8 +218,8 @@ check-layers: $(ARCHIVES) ## who may call and include what
 lint-man: ## manual pages through mandoc
 	@$(if $(MAN),tests/report.sh lint-man mandoc -Tlint -Wwarning $(MAN),:)
 tidy: ## clang-tidy (checks and reasons in .clang-tidy)
-	clang-tidy --quiet $(shell git ls-files -co --exclude-standard '*.c') -- \
-		-std=c11 $(DEFS) $(INCS) $(DEP_CFLAGS)
+	git ls-files -co --exclude-standard '*.c' | xargs -P $(JOBS) -I{} \
+		clang-tidy --quiet {} -- -std=c11 $(DEFS) $(INCS) $(DEP_CFLAGS)
 cppcheck: ## cppcheck; checks that are off, with reasons, in tests/cppcheck.txt
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=tests/cppcheck.txt \

@@ -33,7 +33,7 @@
 #define SIZE_MAX_BYTES 1200
 #define SIZE_DEFAULT 56
 #define HOPS_MAX 65535
-#define DAY_S 86400u
+#define DAY_S UINT64_C(86400)
 #define INTERVAL_MIN_NS (2 * TOOL_NS_PER_MS)   /* for users who are not root; as ping(8) */
 #define INTERVAL_FLOOD_NS (10 * TOOL_NS_PER_MS)
 #define OUTSTANDING_MAX 200    /* probes on their way at once; the daemon remembers 256 */
@@ -155,7 +155,7 @@ static void resolve(struct ping *p)
 	json_t *reply = ctl_call(&p->ctl, "resolve", json_pack("{s:s}", "name", p->target));
 
 	if (ctl_is_error(reply))
-		tool_die("%.255s: %s", p->target, ctl_error_text(reply));
+		ctl_die(p->target, reply);
 	snprintf(p->hit, sizeof(p->hit), "%s", ctl_str(reply, "hit"));
 	snprintf(p->shown, sizeof(p->shown), "%s", p->numeric ? p->hit : p->target);
 	tool_clean(p->shown);

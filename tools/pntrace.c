@@ -112,7 +112,7 @@ static void resolve(struct trace *t)
 	json_t *reply = ctl_call(&t->ctl, "resolve", json_pack("{s:s}", "name", t->target));
 
 	if (ctl_is_error(reply))
-		tool_die("%.255s: %s", t->target, ctl_error_text(reply));
+		ctl_die(t->target, reply);
 	snprintf(t->hit, sizeof(t->hit), "%s", ctl_str(reply, "hit"));
 	json_decref(reply);
 }

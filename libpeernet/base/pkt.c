@@ -55,8 +55,8 @@ void pn_pool_init(struct pn_pool *pool, void *mem, uint32_t count,
 	uint32_t i;
 
 	PN_ASSERT(mem);
-	/* asserts the limits of both */
-	memset(mem, 0, pn_pool_mem_size(count, payload_size));
+	/* asserts the limits of both; buffers stay untouched until they are used */
+	(void)pn_pool_mem_size(count, payload_size);
 
 	if (misfit)
 		base += CACHE_LINE - misfit;
@@ -76,6 +76,7 @@ void pn_pool_init(struct pn_pool *pool, void *mem, uint32_t count,
 		pkt->buf = bufs + i * size;
 		pkt->cap = (uint32_t)size;
 		pkt->in_pool = false;
+		pn_pkt_reset(pkt);
 		pn_pkt_put(pool, pkt);
 	}
 }

@@ -365,6 +365,7 @@ static bool is_section(const char *path)
 	return false;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): not deeper than CONFIG_DEPTH */
 static int parse_object(struct parse *ps, json_t *obj, const char *prefix, int depth)
 {
 	const char *name;

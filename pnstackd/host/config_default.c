@@ -26,9 +26,13 @@ static void user_dir(char *buf, size_t len, const char *name, const char *home)
 		snprintf(buf, len, "%s/%s", h && *h == '/' ? h : "/nonexistent", home);
 }
 
+/* The system's daemon: root's, or a user's that the system's unit made for it,
+ * which shows in the directory from systemd.exec(5). */
 static bool is_system(void)
 {
-	return geteuid() == 0;
+	const char *run = getenv("RUNTIME_DIRECTORY");
+
+	return geteuid() == 0 || (run && !strcmp(run, "/run/peernet"));
 }
 
 void config_default_file(char *buf, size_t len)
@@ -61,11 +65,10 @@ static void default_state(struct config *cfg)
 static void default_api(struct config *cfg)
 {
 	const char *env = getenv(PN_API_SOCKET_ENV), *run = getenv("XDG_RUNTIME_DIR");
-	const char *service = getenv("RUNTIME_DIRECTORY");	/* systemd.exec(5) */
 
 	if (env && *env == '/' && strlen(env) < sizeof(cfg->api_path))
 		snprintf(cfg->api_path, sizeof(cfg->api_path), "%s", env);
-	else if (is_system() || (service && !strcmp(service, "/run/peernet")))
+	else if (is_system())
 		snprintf(cfg->api_path, sizeof(cfg->api_path), "%s", PN_API_SOCKET_DEFAULT);
 	else if (run && *run == '/')
 		snprintf(cfg->api_path, sizeof(cfg->api_path), "%.400s/peernet.sock", run);

@@ -50,7 +50,11 @@ static void *map_memory(size_t len)
 {
 	void *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return mem == MAP_FAILED ? NULL : mem;
+	if (mem == MAP_FAILED)
+		return NULL;
+	/* these tables are used here and there: a huge page for each would be waste */
+	madvise(mem, len, MADV_NOHUGEPAGE);
+	return mem;
 }
 
 /* Packets must take the largest frame of the links there are at the start. */
@@ -93,6 +97,7 @@ static int setup_net(struct daemon *d, struct pn_time now)
 		return PN_EINVAL;
 	nc.boot = d->identity.boot;
 	nc.pool = &d->pool;
+	nc.zeroed = true;	/* map_memory() */
 	nc.adj_max = LIMIT(cfg->limit_neighbours, nc.adj_max);
 	nc.record_max = LIMIT(cfg->limit_records, nc.record_max);
 	nc.peer_max = LIMIT(cfg->limit_peers, nc.peer_max);

@@ -19,6 +19,7 @@ static struct {
 	int fd;
 	bool journal;
 	enum log_level level;
+	bool failing;		/* the last line could not be written */
 	char path[512];
 } lg = { .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO };
 
@@ -116,6 +117,27 @@ static size_t log_prefix(char *line, size_t cap, enum log_level level)
 				    log_level_names[level]);
 }
 
+/* What the file does not take, a full disk, goes to standard error, after a line that
+ * says why, once. */
+static void log_put(const char *line, size_t len)
+{
+	char why[LINE_MAX_LEN];
+	ssize_t done = write(lg.fd, line, len);
+	bool failed = done != (ssize_t)len;
+	int n;
+
+	if (failed && !lg.failing && lg.fd != STDERR_FILENO) {
+		n = snprintf(why, sizeof(why), "pnstackd: %s: cannot write the log: %s\n", lg.path,
+			     done < 0 ? strerror(errno) : "no room for the whole line");
+		/* nowhere left to complain to */
+		if (write(STDERR_FILENO, why, (size_t)n) < 0)
+			errno = 0;
+	}
+	if (failed && lg.fd != STDERR_FILENO && write(STDERR_FILENO, line, len) < 0)
+		errno = 0;
+	lg.failing = failed;
+}
+
 void log_write_(enum log_level level, const char *fmt, ...)
 {
 	char line[LINE_MAX_LEN];
@@ -130,8 +152,6 @@ void log_write_(enum log_level level, const char *fmt, ...)
 	if (n > 0)
 		at += pn_min((size_t)n, sizeof(line) - at - 2);
 	line[at++] = '\n';
-	/* nowhere left to complain to */
-	if (write(lg.fd, line, at) < 0)
-		errno = 0;
+	log_put(line, at);
 	errno = saved_errno;
 }

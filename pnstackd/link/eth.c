@@ -335,7 +335,7 @@ static int eth_open(struct link *link, const struct ifstate *ifs, struct pn_time
 	int err;
 
 	if (mtu < LINK_FRAME_MIN) {
-		snprintf(why, why_len, "an MTU of %u is too small, %u bytes are needed", mtu,
+		snprintf(why, why_len, "an MTU of %u is too small, %d bytes are needed", mtu,
 			 LINK_FRAME_MIN);
 		return PN_EINVAL;
 	}

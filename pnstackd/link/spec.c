@@ -61,11 +61,14 @@ static bool opt_cost(struct link_spec *s, const char *v)
 	return true;
 }
 
+static_assert(LINK_FRAME_MIN == 700 && LINK_UDP_OVERHEAD == 48, "as the options say");
+
 static bool opt_mtu(struct link_spec *s, const char *v)
 {
+	uint32_t least = LINK_FRAME_MIN + (s->type == LINK_ETHERNET ? 0 : LINK_UDP_OVERHEAD);
 	uint64_t n;
 
-	if (!parse_uint(v, 1, 65535, &n))
+	if (!parse_uint(v, least, 65535, &n))
 		return false;
 	s->mtu = (uint32_t)n;
 	return true;
@@ -131,7 +134,7 @@ static const struct {
 	const char *form;
 } options[] = {
 	{ "cost", opt_cost, "1 to 65534" },
-	{ "mtu", opt_mtu, "bytes, 1 to 65535" },
+	{ "mtu", opt_mtu, "at least 700 bytes for Ethernet, 748 for UDP" },
 	{ "ethertype", opt_ethertype, "0x600 to 0xffff, for an Ethernet link" },
 	{ "seal", opt_seal, "\"full\" or \"header\"" },
 	{ "delay", opt_delay, "0 to 10 seconds, as in 30ms" },

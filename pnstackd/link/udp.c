@@ -198,7 +198,7 @@ static int udp_mtu(struct link *link, char *why, size_t why_len)
 	uint32_t outer = link->spec.mtu ? link->spec.mtu : UDP_OUTER_MTU;
 
 	if (outer < LINK_FRAME_MIN + LINK_UDP_OVERHEAD) {
-		snprintf(why, why_len, "an MTU of %u is too small, %u bytes are needed", outer,
+		snprintf(why, why_len, "an MTU of %u is too small, %d bytes are needed", outer,
 			 LINK_FRAME_MIN + LINK_UDP_OVERHEAD);
 		return PN_EINVAL;
 	}

@@ -70,8 +70,6 @@ void adj_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 	t->cookie_until = PN_TIME_ZERO;
 	t->hs_window = now;
 	pn_pktq_init(&t->internal_q);
-	for (uint32_t i = 0; i < t->max; i++)
-		timer_init(&t->a[i].timer, TIMER_ADJ, i);
 	for (uint32_t i = 0; i < NET_LINK_MAX; i++)
 		timer_init(&t->links[i].timer, TIMER_LINK, i);
 }
@@ -111,9 +109,11 @@ uint32_t adj_alloc(struct net *net, int link, const struct pn_lladdr *ll)
 		count(net, adj_full);
 		return ADJ_NONE;
 	}
-	if (i == t->used)
-		t->used++;
 	a = &t->a[i];
+	if (i == t->used) {
+		t->used++;
+		timer_init(&a->timer, TIMER_ADJ, i);
+	}
 	PN_ASSERT(!pn_heap_has(&a->timer.e));
 	memset(a, 0, sizeof(*a));
 	memset(&t->pub[i], 0, sizeof(t->pub[i]));

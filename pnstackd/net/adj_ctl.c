@@ -243,15 +243,24 @@ void ctlq_internal_drain(struct net *net, struct pn_time now)
 
 /* From ctl.c ------------------------------------------------------------------------- */
 
-unsigned adj_ctl_room(const struct net *net, uint32_t adj)
+bool adj_ctl_ready(struct net *net, uint32_t adj, struct pn_time now)
 {
-	const struct adj *a = adj_of(net, adj);
+	struct adj *a = adj_of(net, adj);
+	bool internal = pub_of(net, adj)->kind == ADJ_INTERNAL, full;
 
 	if (!pub_of(net, adj)->up)
-		return 0;
-	if (pub_of(net, adj)->kind == ADJ_INTERNAL)
-		return net->adjs->internal_q.count < INTERNAL_MAX ? CTL_WINDOW : 0;
-	return CTL_WINDOW - a->ctl_q.count;
+		return false;
+	full = internal ? net->adjs->internal_q.count >= INTERNAL_MAX : a->ctl_q.count >= CTL_WINDOW;
+	if (!full && net->pool->free_count > 0)
+		return true;
+	a->ctl_blocked = true;
+	if (internal) {                  /* there may be nothing in the queue that would wake it */
+		timer_earlier(net, &a->timer, pn_time_add(now, RTO_MIN_NS));
+	} else if (!full) {
+		a->retry_at = pn_time_add(now, RTO_MIN_NS);
+		live_rearm(net, adj, now);
+	}
+	return false;
 }
 
 int adj_ctl_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now)

@@ -153,19 +153,24 @@ static int facet_new(struct net *net, struct pn_time now)
 
 	if (n == c->facet_max)
 		return -1;
+	f = &c->facets[n];
+	f->index = n;
+	if (!tree_facet_init(net, f)) {
+		count(net, route_full);
+		return -1;
+	}
 	if (n > 0) {                     /* the first step is what connects it */
 		adj = adj_internal_add(net, n, (uint16_t)(n - 1));
-		if (adj < 0)
+		if (adj < 0) {
+			rec_put(&c->recs, f->chain.at[0]);
 			return -1;
+		}
 	}
-	f = &c->facets[n];
 	f->live = true;
-	f->index = n;
 	f->decide_at = PN_TIME_NEVER;
 	timer_init(&f->timer, TIMER_FACET, n);
 	c->facet_count++;
 	route_init(net, f);
-	tree_facet_init(net, f);
 	facet_poke(net, f, now);
 	for (step = 1; step <= n && adj >= 0; step = (uint16_t)(step * 2)) {
 		if (step > 1)
@@ -183,9 +188,9 @@ void ctl_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 
 	(void)cfg;
 	rec_pool_init(&c->recs);
-	for (i = 0; i < c->via_max; i++)
-		c->vias[i].next = i + 1 < c->via_max ? (uint16_t)(i + 2) : 0;
-	c->via_free = 1;
+	c->rec_spare = at_most(c->facet_max * RECS_PER_FACET, c->recs.cap / 2);
+	c->via_free = 0;
+	c->via_fresh = 0;
 	for (i = 0; i < NET_LINK_MAX; i++)
 		c->link_facet[i] = -1;
 	if (facet_new(net, now) != 0)

@@ -48,8 +48,6 @@ struct nb {
 	bool complete;           /* it ends at a root */
 	bool in_network;         /* its root is ours */
 	uint16_t facet;          /* ours */
-	uint16_t peer_facet;
-	uint64_t node_id;        /* of its leaf */
 	uint64_t addr;
 	uint8_t common;          /* lowest index of its chain that is in ours too, or n */
 	uint8_t common_own;      /* the index in our chain of that area */
@@ -76,7 +74,6 @@ struct sib {
 /* What one neighbour advertised for one destination, and what we told it. */
 struct via {
 	uint16_t next;           /* in the list of the destination; 0 end */
-	uint16_t pad;
 	uint32_t adj;
 	uint64_t router;         /* source: leader or border node; 0: nothing heard */
 	uint16_t seqno, metric;  /* as heard, link cost not added */
@@ -158,8 +155,9 @@ struct ctl {
 	uint32_t nb_max;
 	uint32_t nb_high;        /* all in use are below */
 	struct rec_pool recs;
+	uint32_t rec_spare;      /* entries that neighbours' records leave for our own */
 	struct via *vias;
-	uint16_t via_max, via_free;
+	uint16_t via_max, via_free, via_fresh;   /* fresh: so many were ever used */
 	int16_t *link_facet;     /* Ethernet link -> facet, -1 */
 };
 
@@ -192,10 +190,11 @@ void nb_all_dirty(struct net *net, struct facet *f);
 uint16_t nb_cost(const struct net *net, uint32_t adj);     /* >= 1 */
 
 /* view.c asks */
-bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d, const struct via *v);
+bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
+			const struct via *v);
 
 /* tree.c */
-void tree_facet_init(struct net *net, struct facet *f);
+bool tree_facet_init(struct net *net, struct facet *f);    /* false: no room for its leaf */
 void tree_duties(struct net *net, struct facet *f, struct pn_time now);
 void tree_locate(const struct net *net, const struct facet *f, struct nb *nb);
 /** tree_replace() - put a new version of an area we lead into our chain: signs it */
@@ -213,9 +212,13 @@ void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn
 void gossip_forget(struct net *net, struct nb *nb);
 
 /* join.c */
+/** join_slot() - the lowest free level >= @height at a node with this chain
+ *  Return: level, or -1; @owner: index of the area whose leader owns the slot */
+int join_slot(const struct net *net, const struct chain *c, unsigned height, unsigned *owner);
 void join_border(struct net *net, struct facet *f, struct pn_time now);
 void join_expire(struct net *net, struct facet *f, struct pn_time now);
-void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now);
+void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
+		  struct pn_time now);
 
 /* route.c */
 void route_init(struct net *net, struct facet *f);
@@ -224,12 +227,17 @@ void route_on_chain(struct net *net, struct facet *f, uint32_t adj, struct pn_ti
 void route_neighbour_gone(struct net *net, struct facet *f, uint32_t adj, struct pn_time now);
 void route_on_cost(struct net *net, struct facet *f, uint32_t adj, struct pn_time now);
 void route_duties(struct net *net, struct facet *f, struct pn_time now);
-void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd, struct pn_time now);
+void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
+		    struct pn_time now);
 void route_on_want(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd);
-void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd, struct pn_time now);
+void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
+		      struct pn_time now);
 bool route_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w);
 struct dest *dest_find(const struct facet *f, enum dest_kind kind, uint64_t area);
-static inline bool dest_alive(const struct dest *d) { return d && (d->own || d->metric < NET_METRIC_INF); }
+static inline bool dest_alive(const struct dest *d)
+{
+	return d && (d->own || d->metric < NET_METRIC_INF);
+}
 /** route_leader_hop() - neighbour on the way to the leader of one of our areas;
  *  -1 none, -2 this facet leads it */
 int route_leader_hop(struct net *net, struct facet *f, uint64_t area);

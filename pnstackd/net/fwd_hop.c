@@ -14,7 +14,9 @@
  * aimed at so far.  That is its level field L, counted as k + 1, so that 0 is t
  * itself; 255 in a fresh packet.  L never grows, and a shortcut may be taken only
  * if it lowers L, strictly, whatever anybody believes about anybody's address:
- * hence at most 65 shortcuts on any packet's way.
+ * hence at most 65 shortcuts on any packet's way.  A link that costs far more than
+ * the sibling route (a line that is dear, say, and there for emergencies) is not worth
+ * a shortcut.
  *
  * All facets of a node are at the same place: a packet changes between them
  * here, in a bounded loop, at no cost, and the neighbours of each are candidates
@@ -30,6 +32,7 @@
 #include "pnstackd/net/fwd.h"
 
 #define HOP_ROUNDS_MIN 128           /* changes of facet on one node, at least */
+#define HOP_DEAR 4                   /* times the sibling route's cost: no shortcut */
 
 /* adj_at() only looks; it takes a plain pointer because others change through it. */
 static const struct adj_pub *hop_adj(const struct net *net, uint32_t index)
@@ -67,9 +70,10 @@ static void hop_consider(struct hop_best *best, unsigned dist, uint32_t cost, ui
 				   .adj = adj, .facet = facet };
 }
 
-/* The nearest of our other facets and of all neighbours, nearer than @limit */
+/* The nearest of our other facets and of all neighbours, nearer than @limit, over a
+ * link that costs at most @dear */
 static struct hop_best hop_nearest(const struct net *net, uint16_t at, uint64_t dst,
-				   unsigned limit, uint32_t from)
+				   unsigned limit, uint32_t dear, uint32_t from)
 {
 	struct hop_best best = { 0 };
 	uint32_t n = adj_count(net);
@@ -86,7 +90,7 @@ static struct hop_best hop_nearest(const struct net *net, uint16_t at, uint64_t 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct adj_pub *a = hop_adj(net, i);
 
-		if (!a || !a->up || a->kind == ADJ_INTERNAL || i == from)
+		if (!a || !a->up || a->kind == ADJ_INTERNAL || i == from || a->cost > dear)
 			continue;
 		/* While networks merge our facets may be in different ones. */
 		if (!neighbour_addr(net, i, &addr) ||
@@ -165,7 +169,8 @@ struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct ne
 
 		if (level > k + 1)
 			level = k + 1;
-		struct hop_best near = hop_nearest(net, facet, hdr->dst, level, from);
+		struct hop_best near = hop_nearest(net, facet, hdr->dst, level,
+						   HOP_DEAR * route_metric(net, facet, k), from);
 
 		if (near.found) {
 			level = near.dist;

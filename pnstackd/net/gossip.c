@@ -91,7 +91,7 @@ void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
 	struct facet *f = facet_at(net, nb->facet);
 	uint8_t buf[ADJ_CTL_MAX];
 
-	while (nb->tx_dirty && adj_ctl_room(net, adj) > 0) {
+	while (nb->tx_dirty && adj_ctl_ready(net, adj, now)) {
 		struct pn_wr w;
 		size_t head;
 		bool all;
@@ -106,7 +106,7 @@ void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
 		if (w.len == head)
 			return;
 		if (adj_ctl_send(net, adj, buf, w.len, now))
-			return;          /* cannot be: there was room */
+			return;          /* cannot be: it was ready */
 	}
 }
 
@@ -123,7 +123,8 @@ static int on_set(struct net *net, struct nb *nb, struct pn_rd *rd)
 		count(net, ctl_malformed);
 		return PN_EBADMSG;
 	}
-	if (r.base > HEIGHT_SLACK && 1ull << (r.base - HEIGHT_SLACK) / 2 > rec_count_value(r.count)) {
+	if (r.base > HEIGHT_SLACK &&
+	    1ull << (r.base - HEIGHT_SLACK) / 2 > rec_count_value(r.count)) {
 		count(net, ctl_refused_height);
 		slot_set(net, &nb->stage, slot, 0);
 		return 0;
@@ -135,7 +136,7 @@ static int on_set(struct net *net, struct nb *nb, struct pn_rd *rd)
 			slot_set(net, &nb->stage, slot, 0);
 			return 0;
 		}
-		ref = rec_intern(&net->ctl->recs, &r);
+		ref = rec_intern(&net->ctl->recs, &r, net->ctl->rec_spare);
 	}
 	if (!ref)
 		count(net, route_full);
@@ -182,10 +183,9 @@ void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn
 {
 	struct nb *nb = &net->ctl->nbs[adj];
 	struct facet *f = facet_at(net, nb->facet);
+	bool committed = false;
 
-	nb->peer_facet = pn_rd_u16(rd);
-	if (adj_at(net, adj))
-		adj_at(net, adj)->peer_facet = nb->peer_facet;
+	adj_at(net, adj)->peer_facet = pn_rd_u16(rd);
 	while (rd->left) {
 		switch (pn_rd_u8(rd)) {
 		case ENTRY_SET:
@@ -193,6 +193,11 @@ void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn
 				return;
 			break;
 		case ENTRY_COMMIT:
+			if (committed) { /* one is all it takes, and it is dear */
+				count(net, ctl_malformed);
+				return;
+			}
+			committed = true;
 			on_commit(net, adj, nb, pn_rd_u8(rd), now);
 			break;
 		case ENTRY_ROUTE:

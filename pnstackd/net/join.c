@@ -120,7 +120,8 @@ static int join_parse(const uint8_t *buf, size_t len, struct join_msg *out)
 	return 0;
 }
 
-static void on_leader_msg(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now);
+static void on_leader_msg(struct net *net, struct facet *f, const struct join_msg *m,
+			  struct pn_time now);
 
 static void send_over(struct net *net, uint32_t adj, const struct join_msg *m, struct pn_time now)
 {
@@ -144,7 +145,8 @@ static void send_up(struct net *net, struct facet *f, struct join_msg *m, struct
 
 static void on_addressed(struct net *net, struct join_msg *m, struct pn_time now);
 
-static void send_to(struct net *net, struct facet *f, uint64_t addr, struct join_msg *m, struct pn_time now)
+static void send_to(struct net *net, struct facet *f, uint64_t addr, struct join_msg *m,
+		    struct pn_time now)
 {
 	uint8_t buf[JOIN_LEN + REC_WIRE_LEN];
 	struct net_hdr h = {.proto = NET_PROTO_TREE, .dst = addr};
@@ -157,9 +159,7 @@ static void send_to(struct net *net, struct facet *f, uint64_t addr, struct join
 
 /* 1: at the border --------------------------------------------------------- */
 
-/* The lowest free level >= @height at a node with this chain.
- * Return: level, or -1; @owner: index of the area whose leader owns the slot */
-static int slot_find(const struct net *net, const struct chain *c, unsigned height, unsigned *owner)
+int join_slot(const struct net *net, const struct chain *c, unsigned height, unsigned *owner)
 {
 	unsigned i;
 
@@ -196,7 +196,8 @@ static bool border_granted(struct net *net, struct facet *f, struct nb *nb, cons
 	for (i = 1; i < nb->chain.n; i++) {
 		const struct rec *q = chain_rec(net, &nb->chain, i);
 
-		if (rec_lists(q, root->id, root->epoch, root->leader) < 0 || q->base <= root->base ||
+		if (rec_lists(q, root->id, root->epoch, root->leader) < 0 ||
+		    q->base <= root->base ||
 		    chain_find(net, &f->chain, q->id) >= 0)
 			continue;
 		if (pn_time_due(nb->next_joined, now)) {
@@ -268,7 +269,7 @@ static void border_candidate(struct net *net, struct facet *f, uint32_t adj, con
 		facet_poke(net, f, nb->next_cand);
 		return;
 	}
-	level = slot_find(net, &nb->chain, root->base, &owner);
+	level = join_slot(net, &nb->chain, root->base, &owner);
 	if (level < 0) {
 		count(net, tree_no_slot);
 		return;
@@ -302,7 +303,8 @@ static void cand_add(struct net *net, struct facet *f, const struct join_msg *m,
 	const struct rec *root = facet_root_rec(net, f);
 	unsigned i;
 
-	if (!root || root->id != m->root || root->leader != f->node_id || pn_time_before(now, f->pend_until))
+	if (!root || root->id != m->root || root->leader != f->node_id ||
+	    pn_time_before(now, f->pend_until))
 		return;
 	if (f->cand_count == 0) {
 		f->decide_at = pn_time_add(now, COLLECT_NS + COLLECT_LEVEL_NS * root->base +
@@ -310,7 +312,8 @@ static void cand_add(struct net *net, struct facet *f, const struct join_msg *m,
 		facet_poke(net, f, f->decide_at);
 	}
 	for (i = 0; i < f->cand_count; i++)
-		if (f->cand[i].border_addr == m->border_addr && f->cand[i].border_adj == m->border_adj)
+		if (f->cand[i].border_addr == m->border_addr &&
+		    f->cand[i].border_adj == m->border_adj)
 			break;
 	if (i == CAND_MAX)
 		return;                  /* enough to choose from */
@@ -420,7 +423,8 @@ static void refuse(struct net *net, struct facet *f, const struct join_msg *m, s
 	send_to(net, f, m->reply_addr, &n, now);
 }
 
-static bool grant_half_empty(struct net *net, struct facet *f, unsigned i, const struct rec *s, struct pn_time now)
+static bool grant_half_empty(struct net *net, struct facet *f, unsigned i, const struct rec *s,
+			     struct pn_time now)
 {
 	struct rec p = *facet_rec(net, f, i);
 	struct rec_child *c = &p.child[1 - facet_rec(net, f, i - 1)->bit];
@@ -450,7 +454,7 @@ static bool grant_new_parent(struct net *net, struct facet *f, unsigned i, unsig
 	p.child[1] = (struct rec_child){s->id, s->leader, s->epoch, s->count};
 	p.count = rec_count_sum(low.count, s->count);
 	rec_sign(net, &p);
-	ref = rec_intern(&net->ctl->recs, &p);
+	ref = rec_intern(&net->ctl->recs, &p, 0);
 	if (!ref)
 		return false;
 	low.top = (uint8_t)level;
@@ -461,7 +465,8 @@ static bool grant_new_parent(struct net *net, struct facet *f, unsigned i, unsig
 		return false;
 	}
 	/* The new record stands in the chain before it is followed. */
-	memmove(&f->chain.at[i + 2], &f->chain.at[i + 1], (f->chain.n - i - 1u) * sizeof(f->chain.at[0]));
+	memmove(&f->chain.at[i + 2], &f->chain.at[i + 1],
+		(f->chain.n - i - 1u) * sizeof(f->chain.at[0]));
 	memmove(&f->bad[i + 2], &f->bad[i + 1], (f->chain.n - i - 1u) * sizeof(f->bad[0]));
 	memmove(&f->lease[i + 2], &f->lease[i + 1], (f->chain.n - i - 1u) * sizeof(f->lease[0]));
 	memmove(&f->silent[i + 2], &f->silent[i + 1], (f->chain.n - i - 1u) * sizeof(f->silent[0]));
@@ -502,8 +507,10 @@ static void claim(struct net *net, struct facet *f, const struct join_msg *m, st
 		count(net, ctl_malformed);
 		return;
 	}
-	if (!root || root->id == m->root)
+	if (!root || chain_find(net, &f->chain, m->root) >= 0) {
+		count(net, ctl_stale);   /* in already: an old request, or an old record replayed */
 		return;
+	}
 	height = m->level + 1u > root->base ? m->level + 1u : root->base;
 	if (height > m->height || !grafts_into(&m->rec, root) || m->rec.base > m->level) {
 		refuse(net, f, m, now);
@@ -519,7 +526,8 @@ static void claim(struct net *net, struct facet *f, const struct join_msg *m, st
 		refuse(net, f, m, now);
 }
 
-static void on_leader_msg(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now)
+static void on_leader_msg(struct net *net, struct facet *f, const struct join_msg *m,
+			  struct pn_time now)
 {
 	switch (m->op) {
 	case CANDIDATE:
@@ -558,7 +566,8 @@ static bool slot_budget(struct nb *nb, struct pn_time now)
 	return true;
 }
 
-static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_msg *m, struct pn_time now)
+static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_msg *m,
+		    struct pn_time now)
 {
 	const struct rec *root = facet_root_rec(net, f);
 	unsigned owner;
@@ -578,7 +587,7 @@ static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_
 		send_over(net, adj, m, now);
 		return;
 	}
-	level = slot_find(net, &f->chain, m->rec.base, &owner);
+	level = join_slot(net, &f->chain, m->rec.base, &owner);
 	if (level < 0) {
 		count(net, tree_no_slot);
 		return;
@@ -636,7 +645,11 @@ void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
 	case CLAIM:
 	case REFUSED:
 	case JOINED:
-		send_up(net, f, &m, now);
+		/* these come up from inside the area: JOIN is the way in, and has a budget */
+		if (chain_find(net, &net->ctl->nbs[adj].chain, m.area) < 0)
+			count(net, ctl_foreign);
+		else
+			send_up(net, f, &m, now);
 		break;
 	case JOIN:
 		on_join(net, f, adj, &m, now);

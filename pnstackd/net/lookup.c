@@ -41,7 +41,7 @@
 #include "pnstackd/net/peer.h"
 
 #define DEBOUNCE_NS PN_MS(20)
-#define SPACING_NS PN_MS(200)
+#define SPACING_NS PN_MS(50)
 #define REFRESH_NS PN_S(30)
 #define LIFETIME_S 100
 #define RETRY_NS PN_MS(200)          /* doubled each time */
@@ -126,6 +126,12 @@ static void own_build(struct net *net)
 	rec.seq = net->boot << 32 | ++lk->own_n;
 	lk->own_len = (uint16_t)addr_record_build(net, &rec, lk->own, sizeof(lk->own));
 	PN_ASSERT(lk->own_len > 0);
+}
+
+void lookup_own_renew(struct net *net)
+{
+	if (net->lookup->dirty && net->lookup->own_len > 0)
+		own_build(net);          /* it is registered when its time has come */
 }
 
 void lookup_send_store(struct net *net, uint8_t replica, bool handover, uint64_t left_ns,

@@ -146,7 +146,8 @@ struct lookup {
 	struct stored *records;
 	uint32_t *buckets;
 	uint32_t record_max, bucket_mask, record_count;
-	uint32_t record_free;
+	uint32_t record_free;        /* given back; else the next one is: */
+	uint32_t record_fresh;       /* never used: this and all after it */
 	uint32_t scan_at, scan_left; /* cursor; records still to be looked at quickly */
 	struct net_timer scan_timer;
 
@@ -166,6 +167,10 @@ void store_init(struct net *net);
 struct stored *store_find(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica);
 void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 		    struct pn_time now);
+/** lookup_own_renew() - our own record, before it is told: if an address changed since
+ *  it was made, a new one */
+void lookup_own_renew(struct net *net);
+
 /** store_on_stored() - an acknowledgement that is not for our own registration */
 void store_on_stored(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica,
 		     uint64_t cookie, struct pn_time now);

@@ -17,11 +17,7 @@ void store_init(struct net *net)
 	for (uint32_t i = 0; i <= lk->bucket_mask; i++)
 		lk->buckets[i] = STORED_NONE;
 	lk->record_free = STORED_NONE;
-	for (uint32_t i = lk->record_max; i-- > 0; ) {
-		timer_init(&lk->records[i].timer, TIMER_RECORD, i);
-		lk->records[i].next = lk->record_free;
-		lk->record_free = i;
-	}
+	lk->record_fresh = 0;
 }
 
 static uint32_t *store_bucket(struct lookup *lk, const uint8_t hit[PN_HIT_LEN], uint8_t replica)
@@ -72,7 +68,7 @@ static void store_evict(struct net *net)
 	struct lookup *lk = net->lookup;
 	struct stored *first = NULL;
 
-	for (uint32_t i = 0; i < lk->record_max; i++) {
+	for (uint32_t i = 0; i < lk->record_fresh; i++) {
 		struct stored *s = &lk->records[i];
 
 		if (s->used && (!first || pn_time_before(s->expires, first->expires)))
@@ -81,6 +77,24 @@ static void store_evict(struct net *net)
 	PN_ASSERT(first);
 	count(net, lookup_full);
 	store_remove(net, first);
+}
+
+/* Return: the index of an entry that nobody uses */
+static uint32_t store_place(struct net *net)
+{
+	struct lookup *lk = net->lookup;
+	uint32_t index;
+
+	if (lk->record_free == STORED_NONE && lk->record_fresh < lk->record_max) {
+		index = lk->record_fresh++;
+		timer_init(&lk->records[index].timer, TIMER_RECORD, index);
+		return index;
+	}
+	if (lk->record_free == STORED_NONE)
+		store_evict(net);
+	index = lk->record_free;
+	lk->record_free = lk->records[index].next;
+	return index;
 }
 
 /* Return: NULL when this node keeps no records at all */
@@ -95,11 +109,8 @@ static struct stored *store_insert(struct net *net, const uint8_t hit[PN_HIT_LEN
 		count(net, lookup_full);
 		return NULL;
 	}
-	if (lk->record_free == STORED_NONE)
-		store_evict(net);
-	index = lk->record_free;
+	index = store_place(net);
 	s = &lk->records[index];
-	lk->record_free = s->next;
 	lk->record_count++;
 	bucket = store_bucket(lk, hit, replica);
 	s->used = true;
@@ -270,10 +281,10 @@ void store_scan(struct net *net, struct pn_time now)
 	struct lookup *lk = net->lookup;
 	uint32_t left = (uint32_t)pn_min(SCAN_COUNT, lk->record_count);
 
-	for (uint32_t i = 0; i < lk->record_max && left > 0; i++) {
+	for (uint32_t i = 0; i < lk->record_fresh && left > 0; i++) {
 		struct stored *s;
 
-		lk->scan_at = lk->scan_at + 1 < lk->record_max ? lk->scan_at + 1 : 0;
+		lk->scan_at = lk->scan_at + 1 < lk->record_fresh ? lk->scan_at + 1 : 0;
 		s = &lk->records[lk->scan_at];
 		if (!s->used)
 			continue;
@@ -325,6 +336,7 @@ void store_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *p
 		count(net, lookup_limited);
 		return;
 	}
+	lookup_own_renew(net);
 	bool self = memcmp(hit, net->hit, PN_HIT_LEN) == 0 && net->lookup->own_len > 0;
 	const struct stored *s = self ? NULL : store_find(net, hit, replica);
 	const uint8_t *raw = self ? net->lookup->own : s ? s->raw : NULL;

@@ -5,6 +5,9 @@
  *
  * A node is one block of memory, cut up by the *_carve() functions of the
  * modules: once without memory, to learn how much they want, and once for real.
+ * Tables are large, and small networks use little of them: nobody walks a whole
+ * table at the start, entries are taken from its untouched end only when none was
+ * given back, so that memory fresh from the kernel costs nothing before it is used.
  *
  * Everything starts in one of four calls.  net_input() hands frames to adj.c
  * and from there upwards; net_expire() rings the timers, all in one heap, by
@@ -49,7 +52,7 @@ uint32_t net_hit_tag(const uint8_t hit[PN_HIT_LEN])
 {
 	struct pn_rd r;
 
-	pn_rd_init(&r, hit + PN_HIT_LEN - 4, 4);
+	pn_rd_init(&r, &hit[PN_HIT_LEN - 4], 4);
 	return pn_rd_u32(&r);
 }
 
@@ -61,7 +64,7 @@ void *arena_take(struct arena *a, size_t count, size_t size)
 	void *p = a->at ? a->at + a->used : NULL;
 
 	PN_ASSERT(size == 0 || count <= SIZE_MAX / 2 / size);
-	if (p)
+	if (p && !a->zeroed)
 		memset(p, 0, want);
 	a->used += (want + 15) & ~(size_t)15;
 	return p;
@@ -114,7 +117,7 @@ void net_config_default(struct net_config *cfg)
 
 struct net *net_init(void *mem, const struct net_config *cfg, struct pn_time now)
 {
-	struct arena a = { .at = mem };
+	struct arena a = { .at = mem, .zeroed = cfg->zeroed };
 	struct net *net;
 
 	PN_ASSERT(mem);

@@ -48,6 +48,7 @@ struct net_config {
 	uint8_t random[32];          /* the only entropy the layer ever gets */
 	uint64_t boot;               /* grows by one at each start of this identity */
 	struct pn_pool *pool;        /* packet buffers; outlives the net */
+	bool zeroed;                 /* the memory given to net_init() is zero already */
 	uint32_t adj_max;            /* adjacencies, at most */
 	uint32_t record_max;         /* lookup records kept for others */
 	uint32_t peer_max;           /* identities whose address we remember */

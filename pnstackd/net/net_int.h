@@ -37,7 +37,7 @@ void timer_set(struct net *net, struct net_timer *t, struct pn_time at);
 void timer_earlier(struct net *net, struct net_timer *t, struct pn_time at);
 
 /* One block of memory, carved twice: once to size it (at == NULL), once for real. */
-struct arena { uint8_t *at; size_t used; };
+struct arena { uint8_t *at; size_t used; bool zeroed; };
 void *arena_take(struct arena *a, size_t count, size_t size);  /* zeroed, 16-aligned; NULL while sizing */
 
 /* Adjacencies (adj.c) --------------------------------------------------- */
@@ -74,8 +74,9 @@ const struct adj_pub *adj_peek(const struct net *net, uint32_t index); /* the sa
 /** adj_ctl_send() - reliable, in order, to one neighbour
  *  Return: 0; PN_EAGAIN: window full, ctl_on_writable() will be called */
 int adj_ctl_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now);
-/** adj_ctl_room() - messages that adj_ctl_send() would take now */
-unsigned adj_ctl_room(const struct net *net, uint32_t adj);
+/** adj_ctl_ready() - Return: adj_ctl_send() would take a message now; false: it would
+ *  not, and ctl_on_writable() will be called */
+bool adj_ctl_ready(struct net *net, uint32_t adj, struct pn_time now);
 /** adj_soft_send() - sealed, but may get lost or come out of order */
 void adj_soft_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now);
 /** adj_data_send() - takes @pkt, pkt->data at a struct net_hdr on the wire */
@@ -120,6 +121,8 @@ int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, uint32_t
  *  @flow: spreads equal costs per flow
  *  Return: adjacency index (may be internal), or -1: no such sibling or no route */
 int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t flow);
+/** route_metric() - what the sibling route at @level costs; NET_METRIC_INF: there is none */
+uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level);
 /** route_alternate() - another feasible next hop than @not, or -1 */
 int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not);
 /** route_sibling_exists() - is there anybody in our sibling block at @level? */

@@ -126,8 +126,6 @@ void peer_init(struct net *net, const struct net_config *cfg, struct pn_time now
 	pn_pktq_init(&ps->waiting);
 	for (uint32_t i = 0; i <= ps->bucket_mask; i++)
 		ps->buckets[i] = PEER_NONE_INDEX;
-	for (uint32_t i = 0; i < ps->max; i++)
-		timer_init(&ps->at[i].timer, TIMER_PEER, i);
 }
 
 void peer_fini(struct net *net)
@@ -200,8 +198,11 @@ static struct peer *peer_place(struct net *net)
 	struct peer *p;
 	uint32_t *link;
 
-	if (ps->fresh < ps->max)
-		return &ps->at[ps->fresh++];
+	if (ps->fresh < ps->max) {
+		p = &ps->at[ps->fresh];
+		timer_init(&p->timer, TIMER_PEER, ps->fresh++);
+		return p;
+	}
 	if (ps->idle_oldest == PEER_NONE_INDEX)
 		return NULL;
 	p = &ps->at[ps->idle_oldest];

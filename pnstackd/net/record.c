@@ -261,7 +261,7 @@ rec_ref rec_find(struct rec_pool *p, const struct rec *r)
 	return 0;
 }
 
-rec_ref rec_intern(struct rec_pool *p, const struct rec *r)
+rec_ref rec_intern(struct rec_pool *p, const struct rec *r, uint32_t spare)
 {
 	uint16_t *head = rec_bucket(p, r);
 	rec_ref ref = rec_find(p, r);
@@ -269,7 +269,7 @@ rec_ref rec_intern(struct rec_pool *p, const struct rec *r)
 	if (ref)
 		return rec_get(p, ref);
 	ref = p->free;
-	if (!ref)
+	if (!ref || p->cap - p->used <= spare)
 		return 0;
 	p->free = p->next[ref - 1];
 	p->rec[ref - 1] = *r;

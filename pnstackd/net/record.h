@@ -88,8 +88,9 @@ struct rec_pool {
 
 void rec_pool_carve(struct rec_pool *p, struct arena *a, uint32_t cap);
 void rec_pool_init(struct rec_pool *p);
-/** rec_intern() - a counted handle for this version; 0 when the pool is full */
-rec_ref rec_intern(struct rec_pool *p, const struct rec *r);
+/** rec_intern() - a counted handle for this version; 0 when the pool is full
+ *  @spare: entries that must stay free, for those who matter more */
+rec_ref rec_intern(struct rec_pool *p, const struct rec *r, uint32_t spare);
 /** rec_find() - is this very version there?  Not counted; 0: no */
 rec_ref rec_find(struct rec_pool *p, const struct rec *r);
 rec_ref rec_get(struct rec_pool *p, rec_ref ref);   /* one more reference */

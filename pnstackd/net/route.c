@@ -72,16 +72,20 @@ static struct via *via_find(const struct net *net, const struct dest *d, uint32_
 static struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 {
 	struct via *v = via_find(net, d, adj);
-	uint16_t ref = net->ctl->via_free;
+	struct ctl *c = net->ctl;
+	uint16_t ref = c->via_free;
 
 	if (v)
 		return v;
-	if (!ref) {
+	if (ref) {
+		c->via_free = via_at(net, ref)->next;
+	} else if (c->via_fresh < c->via_max) {
+		ref = ++c->via_fresh;
+	} else {
 		count(net, route_full);
 		return NULL;
 	}
 	v = via_at(net, ref);
-	net->ctl->via_free = v->next;
 	memset(v, 0, sizeof(*v));
 	v->adj = adj;
 	v->metric = NET_METRIC_INF;
@@ -133,7 +137,8 @@ static const struct fd *fd_find(const struct dest *d, uint64_t router)
 	return NULL;
 }
 
-static void fd_update(struct dest *d, uint64_t router, uint16_t seqno, uint16_t metric, struct pn_time now)
+static void fd_update(struct dest *d, uint64_t router, uint16_t seqno, uint16_t metric,
+		      struct pn_time now)
 {
 	const struct fd *known = fd_find(d, router);
 	struct fd *fd = known ? &d->fd[known - d->fd] : NULL;
@@ -212,9 +217,10 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		if (!best->direct)
 			fd_update(d, best->router, best->seqno, d->metric, now);
 	} else {
-		if (pn_time_is_never(d->lost_at))
+		if (pn_time_is_never(d->lost_at)) {
 			d->lost_at = now;
-		facet_poke(net, f, now);
+			facet_poke(net, f, now);
+		}
 		if (starving)
 			dest_request(net, f, d, now);
 	}
@@ -284,13 +290,22 @@ void route_init(struct net *net, struct facet *f)
 	memset(f->dests, 0, DEST_MAX * sizeof(*f->dests));
 }
 
+static bool sib_equal(const struct sib *a, const struct sib *b)
+{
+	return a->id == b->id && a->leader == b->leader && a->epoch == b->epoch &&
+	       a->base == b->base && a->count == b->count;
+}
+
 /* A neighbour's place changed: is it in the sibling itself, or in the area still? */
 static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint32_t adj)
 {
 	const struct nb *nb = &net->ctl->nbs[adj];
 	bool direct = d->kind == DEST_SIBLING && nb->ready && nb->common < nb->chain.n &&
 		      nb->common > 0 && nb->common_own > 0 &&
-		      facet_rec(net, f, nb->common_own - 1u)->id == d->area;
+		      facet_rec(net, f, nb->common_own - 1u)->id == d->area &&
+		      /* while a slot is split it may show the new area that we are in, too */
+		      facet_rec(net, f, nb->common_own - 1u)->bit !=
+			      chain_rec(net, &nb->chain, nb->common - 1u)->bit;
 	bool inside = nb->ready && chain_find(net, &nb->chain, d->area) >= 0;
 	struct via *v = via_find(net, d, adj);
 	struct sib s = {0};
@@ -310,7 +325,7 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 		if (!v)
 			return false;
 	}
-	changed = v->direct != direct || (direct && memcmp(&v->sib, &s, sizeof(s)));
+	changed = v->direct != direct || (direct && !sib_equal(&v->sib, &s));
 	v->direct = direct;
 	if (direct) {
 		v->sib = s;
@@ -491,14 +506,16 @@ static void dest_request(struct net *net, struct facet *f, struct dest *d, struc
 }
 
 /* The neighbour through which a request for @router gets closer to it. */
-static struct via *towards(struct net *net, struct facet *f, struct dest *d, uint64_t router, uint32_t not)
+static struct via *towards(struct net *net, struct facet *f, struct dest *d, uint64_t router,
+			   uint32_t not)
 {
 	struct via *sel = d->selected ? via_at(net, d->selected) : NULL;
 
 	if (sel && sel->router == router && sel->adj != not)
 		return sel;
 	for_each_via(net, d, v)
-		if (v->router == router && v->adj != not && via_heard(f, v) && via_feasible(f, d, v))
+		if (v->router == router && v->adj != not && via_heard(f, v) &&
+		    via_feasible(f, d, v))
 			return v;
 	for_each_via(net, d, v)
 		if (v->router == router && v->adj != not && via_heard(f, v))
@@ -506,7 +523,8 @@ static struct via *towards(struct net *net, struct facet *f, struct dest *d, uin
 	return NULL;
 }
 
-void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd, struct pn_time now)
+void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
+		      struct pn_time now)
 {
 	unsigned kind = pn_rd_u8(rd);
 	uint64_t area = pn_rd_u64(rd), router = pn_rd_u64(rd);
@@ -545,7 +563,8 @@ void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_
 
 /* Updates ------------------------------------------------------------------------ */
 
-void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd, struct pn_time now)
+void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
+		    struct pn_time now)
 {
 	unsigned kind = pn_rd_u8(rd) & 1;
 	uint64_t area = pn_rd_u64(rd), router = pn_rd_u64(rd);
@@ -622,7 +641,8 @@ static bool advert_told(const struct via *v, const struct advert *ad)
 	       v->tx_sib_epoch == ad->sib.epoch && v->tx_sib_count == ad->sib.count;
 }
 
-static void advert_write(struct pn_wr *w, const struct dest *d, struct via *v, const struct advert *ad)
+static void advert_write(struct pn_wr *w, const struct dest *d, struct via *v,
+			 const struct advert *ad)
 {
 	pn_wr_u8(w, ENTRY_ROUTE);
 	pn_wr_u8(w, d->kind);
@@ -679,7 +699,8 @@ bool route_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w
 	return true;
 }
 
-bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d, const struct via *v)
+bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
+			const struct via *v)
 {
 	(void)net;
 	return via_feasible(f, d, v);
@@ -748,6 +769,13 @@ int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t fl
 	return (int)via_at(net, d->selected)->adj;
 }
 
+uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level)
+{
+	const struct dest *d = dest_at_level(net, facet, level);
+
+	return d && d->selected ? d->metric : NET_METRIC_INF;
+}
+
 int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not)
 {
 	struct facet *f = facet_at(net, facet);
@@ -757,7 +785,8 @@ int route_alternate(const struct net *net, uint16_t facet, unsigned level, int n
 	if (!d)
 		return -1;
 	for_each_via(net, d, v)
-		if ((int)v->adj != not && via_feasible(f, d, v) && (!best || v->metric < best->metric))
+		if ((int)v->adj != not && via_feasible(f, d, v) &&
+		    (!best || via_total(net, v) < via_total(net, best)))
 			best = v;
 	return best ? (int)best->adj : -1;
 }

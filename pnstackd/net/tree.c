@@ -71,7 +71,7 @@ const struct rec *facet_root_rec(const struct net *net, const struct facet *f)
 	return facet_rec(net, f, f->chain.n - 1u);
 }
 
-void tree_facet_init(struct net *net, struct facet *f)
+bool tree_facet_init(struct net *net, struct facet *f)
 {
 	struct rec r;
 	unsigned i;
@@ -79,8 +79,9 @@ void tree_facet_init(struct net *net, struct facet *f)
 	rec_init(&r, net, f->index, 0);
 	rec_sign(net, &r);
 	f->node_id = r.id;
-	f->chain.at[0] = rec_intern(&net->ctl->recs, &r);
-	PN_ASSERT(f->chain.at[0] != 0);  /* the pool is sized for all leaves */
+	f->chain.at[0] = rec_intern(&net->ctl->recs, &r, 0);
+	if (!f->chain.at[0])
+		return false;
 	f->chain.n = 1;
 	f->complete = true;
 	f->root = r.id;
@@ -90,6 +91,7 @@ void tree_facet_init(struct net *net, struct facet *f)
 		f->silent[i] = PN_TIME_NEVER;
 		f->lease[i] = (struct pn_time){0};
 	}
+	return true;
 }
 
 /* Where a neighbour stands, as its committed chain tells. */
@@ -106,7 +108,6 @@ void tree_locate(const struct net *net, const struct facet *f, struct nb *nb)
 		return;
 	top = chain_rec(net, c, c->n - 1u);
 	nb->complete = top->parent == 0;
-	nb->node_id = chain_rec(net, c, 0)->id;
 	nb->addr = chain_addr(net, c);
 	nb->in_network = nb->complete && f->complete && top->id == f->root;
 	if (was_in && !nb->in_network)
@@ -123,7 +124,8 @@ void tree_locate(const struct net *net, const struct facet *f, struct nb *nb)
 }
 
 /* The newest record of an area that we, or a neighbour, hold. */
-static rec_ref newest(struct net *net, const struct facet *f, const struct chain *own, uint64_t area)
+static rec_ref newest(struct net *net, const struct facet *f, const struct chain *own,
+		      uint64_t area)
 {
 	int i = chain_find(net, own, area);
 	rec_ref best = i >= 0 ? own->at[i] : 0;
@@ -165,7 +167,7 @@ static bool chain_follow(struct net *net, const struct facet *f, struct chain *o
 /* Timers belong to areas, not to places in the chain. */
 static void chain_timers_move(struct net *net, struct facet *f, const struct chain *now_chain)
 {
-	struct pn_time bad[CHAIN_MAX], lease[CHAIN_MAX], silent[CHAIN_MAX];
+	struct pn_time bad[CHAIN_MAX] = {0}, lease[CHAIN_MAX] = {0}, silent[CHAIN_MAX] = {0};
 	unsigned i;
 
 	for (i = 0; i < now_chain->n; i++) {
@@ -250,7 +252,7 @@ bool tree_replace(struct net *net, struct facet *f, unsigned i, struct rec *r, s
 	PN_ASSERT(i < f->chain.n);
 	PN_ASSERT(r->leader == f->node_id);
 	rec_sign(net, r);
-	ref = rec_intern(&net->ctl->recs, r);
+	ref = rec_intern(&net->ctl->recs, r, 0);
 	if (!ref) {
 		count(net, route_full);
 		return false;
@@ -410,8 +412,9 @@ static bool too_tall(struct net *net, struct facet *f, unsigned *piece, struct p
 	f->tall_since = PN_TIME_NEVER;
 	if (f->rebuilds < 6)
 		f->rebuilds++;
-	for (i = 0; i + 1u < f->chain.n && facet_rec(net, f, i + 1)->base <= root->base >> f->rebuilds; i++)
-		;
+	i = 0;
+	while (i + 1u < f->chain.n && facet_rec(net, f, i + 1)->base <= root->base >> f->rebuilds)
+		i++;
 	*piece = i;
 	return facet_rec(net, f, i)->parent && facet_rec(net, f, i)->leader == f->node_id;
 }
@@ -424,7 +427,8 @@ static bool alone_below_root(const struct net *net, const struct facet *f, unsig
 	if (!r->parent || i + 2u != f->chain.n)
 		return false;
 	p = facet_rec(net, f, i + 1);
-	return !p->parent && !p->child[1 - r->bit].id && rec_lists(p, r->id, r->epoch, r->leader) >= 0;
+	return !p->parent && !p->child[1 - r->bit].id &&
+	       rec_lists(p, r->id, r->epoch, r->leader) >= 0;
 }
 
 void tree_duties(struct net *net, struct facet *f, struct pn_time now)

@@ -58,7 +58,9 @@ static void route_fill(const struct net *net, const struct facet *f, const struc
 	out->count = rec_count_value(v->sib.count);
 	out->selected = d->selected && v == &net->ctl->vias[d->selected - 1];
 	out->feasible = route_via_feasible(net, f, d, v);
-	out->metric = out->selected ? d->metric : (v->direct ? 0u : v->metric) + nb_cost(net, v->adj);
+	out->metric = (v->direct ? 0u : v->metric) + nb_cost(net, v->adj);
+	if (out->selected)
+		out->metric = d->metric;
 	if (out->metric > NET_METRIC_INF)
 		out->metric = NET_METRIC_INF;
 	if (adj) {

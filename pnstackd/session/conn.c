@@ -70,7 +70,7 @@ static struct conn *slot_take(struct session_set *set)
 			struct conn *c = &set->conns[at];
 
 			if (c->state == CONN_FREE) {
-				set->conn_free_hint = c->index + 1;
+				set->conn_free_hint = at + 1;
 				return c;
 			}
 		}
@@ -87,7 +87,7 @@ static struct conn *conn_new(struct session_set *set, bool server)
 
 	if (!c)
 		return NULL;
-	index = c->index;
+	index = (uint32_t)(c - set->conns);
 	memset(c, 0, sizeof(*c));
 	c->set = set;
 	c->index = index;

@@ -29,7 +29,7 @@ static uint64_t hit_key(const uint8_t hit[PN_HIT_LEN])
 {
 	uint64_t k;
 
-	memcpy(&k, hit + PN_HIT_LEN - sizeof(k), sizeof(k));
+	memcpy(&k, &hit[PN_HIT_LEN - sizeof(k)], sizeof(k));
 	return k;
 }
 

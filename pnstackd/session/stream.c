@@ -57,7 +57,7 @@ struct stream *stream_new(struct session_set *set, struct conn *c)
 	index = set->stream_free[--set->stream_free_count];
 	s = &set->streams[index];
 	PN_ASSERT(s->state == STREAM_FREE);
-	gen = s->gen;
+	gen = s->gen ? s->gen : 1;	/* never used: 0 */
 	memset(s, 0, sizeof(*s));
 	s->set = set;
 	s->index = index;

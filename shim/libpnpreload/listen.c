@@ -23,7 +23,7 @@
 #define EPHEMERAL_MIN	49152	/* RFC 6335 */
 #define RELEASE_TRIES	100	/* times to ask for a port that the daemon may just be
 				 * giving up: its listener has been closed */
-#define RELEASE_WAIT	1	/* ms between them */
+#define RELEASE_WAIT	5	/* ms between them */
 #define ACCEPT_TRIES	16	/* foreign connections thrown away in one accept() */
 
 /* --- bind ------------------------------------------------------------------ */

@@ -37,9 +37,13 @@ sees_not()
 	! sees "$1" "$2"
 }
 
+# pings NODE NODE: soon, for neighbours are not one network at once, and then always
 pings()
 {
-	on "$1" "$PN_BUILD/pnping" -q -c 3 -i 0.05 -w 5 "$(name_of "$2")"
+	local name
+	name=$(name_of "$2")
+	wait_until 10 on "$1" "$PN_BUILD/pnping" -q -c 1 -W 1 "$name" >/dev/null
+	on "$1" "$PN_BUILD/pnping" -q -c 5 -i 0.05 "$name" | grep '5 received'
 }
 
 @test "two nodes on one cable find each other, without IP and without configuration" {
@@ -189,6 +193,7 @@ pings()
 	start A
 	start B
 	wait_until 10 sees A B
+	pings A B
 	on A "$PN_BUILD/pnping" -q -c 3 -i 0.05 -w 5 -s 1200 "$(name_of B)"
 	spawn B "$PN_DIR/server" "$PN_BUILD/example-echo_server" 7000
 	listens()

@@ -25,6 +25,10 @@ setup_file()
 	for n in A B C D E; do
 		echo "$(name_of "$n") ${n,,}"
 	done >"$PN_DIR/petnames"
+	# the file is looked at once a second
+	for n in A B C D E; do
+		wait_until 5 ctl "$n" resolve e >/dev/null 2>&1
+	done
 }
 
 setup()

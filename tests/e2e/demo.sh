@@ -188,6 +188,10 @@ start_daemons || fail "the daemons did not start"
 for n in A B C D E; do
 	jq -n --arg a "$(name_of "$n")" --arg b "$n" -r '"\($a) \($b | ascii_downcase)"'
 done >"$PN_DIR/petnames"
+# that file is looked at once a second
+for n in A B C D E; do
+	wait_until 5 ctl "$n" resolve e >/dev/null 2>&1 || fail "$n does not read its petnames"
+done
 wait_until 20 one_network A B C D E || fail "the five nodes did not become one network in 20 s"
 say "B hears A and C on its two cables; nobody configured that:"
 shown B "$PN_BUILD/pnctl" neighbours
@@ -196,7 +200,8 @@ shown C "$PN_BUILD/pnctl" neighbours
 
 step "They have become one network"
 for n in A B C D E; do
-	say "$n: $(ctl "$n" --json status | jq -r '"address \(.addresses[0]) in a tree of height \(.height), network \(.root)"')"
+	say "$n: $(ctl "$n" --json status | jq -r \
+		'"address \(.addresses[0]) in a tree of height \(.height), network \(.root)"')"
 done
 say "(The petnames a to e are in a file; without it nodes show by their keys.)"
 
@@ -241,6 +246,16 @@ has_backup()
 id_D=$(id_of D)
 wait_until 10 has_backup || fail "B and D did not become neighbours"
 wait_until 20 one_network A B C D E || fail "the network did not come to rest"
+# through_c NODE NAME: do packets from NODE to NAME pass C?
+through_c()
+{
+	on "$1" "$PN_BUILD/pntrace" --json -q 1 "$2" | jq -e 'any(.hops[]; .name == "c")' >/dev/null
+}
+both_through_c()
+{
+	through_c A "$E" && through_c E "$(name_of A)"
+}
+wait_until 5 both_through_c || fail "the dear path is used although there is another one"
 say "It is dear (cost=2000), so that for now everything still goes through C, both ways:"
 shown A "$PN_BUILD/pntrace" -q 1 "$E" || fail "the trace did not reach E"
 shown E "$PN_BUILD/pntrace" -q 1 "$(name_of A)" || fail "the trace did not reach A"
@@ -269,9 +284,15 @@ pause=$(longest_pause "$PN_DIR/events" "$cut")
 [ "$(checksum "$PN_DIR/A/file2")" = "$want" ] || fail "the file arrived damaged"
 say "   the download went on by itself and ended: sha256 is right"
 say "   it paused for $((pause / 1000)).$(printf %03d $((pause % 1000))) s"
+reaches_e()
+{
+	on A "$PN_BUILD/pnping" -q -c 1 -W 1 "$E" >/dev/null
+}
+wait_until 15 reaches_e || fail "E cannot be reached any more"
 say "Now the way is another one:"
 shown A "$PN_BUILD/pntrace" -q 1 "$E" || fail "the trace did not reach E"
 [ "$pause" -le 5000 ] || fail "a pause of $pause ms is longer than the 5 s that were promised"
 
 elapsed=$(((${EPOCHREALTIME/[.,]/} - begin) / 1000000))
-printf '\n%sThat was all, in %d seconds. Nothing of it is left behind.%s\n' "$bold" "$elapsed" "$plain"
+printf '\n%sThat was all, in %d seconds. Nothing of it is left behind.%s\n' \
+	"$bold" "$elapsed" "$plain"

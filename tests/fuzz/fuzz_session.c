@@ -82,8 +82,14 @@ static void packet(unsigned arg, const uint8_t *p, size_t n)
 
 static void mutate(unsigned arg, const uint8_t *p, size_t n)
 {
-	struct pn_pkt *pkt = w.node[arg & 1].inbox.head;
+	int to = (int)(arg & 1);
+	struct pn_pkt *pkt;
 
+	if (!w.node[to].inbox.head)	/* so let there be one */
+		session_datagram_send(w.node[!to].set, NULL, w.node[to].hit, 1, 2,
+				      the_app.dgram[0], arg, false, w.now);
+	session_flush(w.node[!to].set, w.now);
+	pkt = w.node[to].inbox.head;
 	for (; pkt && n >= 3; p += 3, n -= 3)
 		pkt->data[(p[0] << 8 | p[1]) % pkt->len] ^= p[2];
 	if (pkt && n)

@@ -40,7 +40,7 @@ struct course {
 static void progress(const struct course *c, const char *phase)
 {
 	if (c->cfg->progress)
-		fprintf(stderr, "\r%-10s %8.2f s, %u violated \033[K", phase, sim_seconds(&c->sim),
+		fprintf(stderr, "\r%-10s %8.2f s, %d violated \033[K", phase, sim_seconds(&c->sim),
 			c->last.bad[CHECK_ONE_NETWORK] + c->last.bad[CHECK_ADDRESSES_DISTINCT] +
 			c->last.bad[CHECK_AREAS_CONNECTED] + c->last.bad[CHECK_SIBLINGS_KNOWN]);
 }

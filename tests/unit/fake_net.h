@@ -58,6 +58,7 @@
 #define fwd_send FAKE_NAME(fwd_send)
 #define lookup_carve FAKE_NAME(lookup_carve)
 #define lookup_expire FAKE_NAME(lookup_expire)
+#define lookup_own_renew FAKE_NAME(lookup_own_renew)
 #define lookup_init FAKE_NAME(lookup_init)
 #define lookup_key FAKE_NAME(lookup_key)
 #define lookup_on_address FAKE_NAME(lookup_on_address)
@@ -95,6 +96,7 @@
 #define peer_on_record FAKE_NAME(peer_on_record)
 #define route_alternate FAKE_NAME(route_alternate)
 #define route_hop FAKE_NAME(route_hop)
+#define route_metric FAKE_NAME(route_metric)
 #define store_find FAKE_NAME(store_find)
 #define store_hurry FAKE_NAME(store_hurry)
 #define store_init FAKE_NAME(store_init)
@@ -299,6 +301,14 @@ int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t fl
 	if (w.lying_routes)
 		return (int)(w_random() % w_of(net)->adjs);
 	return w_route(net, facet, level, flow, -1);
+}
+
+uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level)
+{
+	(void)net;
+	(void)facet;
+	(void)level;
+	return NET_METRIC_INF;           /* any link is good enough for a shortcut */
 }
 
 int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not)

@@ -11,8 +11,12 @@
 
 #include "pnstackd/net/net.h"
 
+#ifndef LAB_NODES
 #define LAB_NODES   8
+#endif
+#ifndef LAB_WIRES
 #define LAB_WIRES   8
+#endif
 #define LAB_FLIGHT  4096
 #define LAB_PKT_LEN 2048
 

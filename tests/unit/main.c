@@ -28,13 +28,16 @@
 	X(peer)		\
 	X(petnames)	\
 	X(pkt)		\
+	X(record)	\
 	X(replay)	\
+	X(route)	\
 	X(shim)		\
 	X(shim_fdtable)	\
 	X(sim_check)	\
 	X(time)		\
 	X(tools)	\
 	X(tools_stats)	\
+	X(tree)		\
 	/* end of the list */
 
 #define DECLARE(name_)	extern CU_SuiteInfo suite_##name_;

@@ -342,13 +342,13 @@ static void test_reliable(void)
 		lab->wire[0].jitter_ns = PN_MS(8);
 		before = counter(1, "ctl_malformed");
 		for (int round = 0; round < 20000 && sent < 300; round++) {
-			while (sent < 300 && adj_ctl_room(lab->net[0], 0)) {
+			while (sent < 300 && adj_ctl_ready(lab->net[0], 0, lab->now)) {
 				size_t len = 1 + lab_random(lab) % ADJ_CTL_MAX;
 
 				CU_ASSERT_EQUAL(adj_ctl_send(lab->net[0], 0, msg, len, lab->now), 0);
 				sent++;
 			}
-			if (!adj_ctl_room(lab->net[0], 0))
+			if (!adj_ctl_ready(lab->net[0], 0, lab->now))
 				CU_ASSERT_EQUAL(adj_ctl_send(lab->net[0], 0, msg, 9, lab->now), PN_EAGAIN);
 			lab_run(lab, PN_MS(5));
 			if (lab_neighbours(lab, 0) == 0)
@@ -434,7 +434,7 @@ static void test_garbage(void)
 			lab_run(lab, PN_US(200));
 	}
 	lab_run(lab, PN_S(1));
-	for (tap_type = FRAME_HELLO; tap_type <= FRAME_CONTROL; tap_type++) {
+	for (tap_type = FRAME_HELLO; tap_type <= (uint8_t)FRAME_CONTROL; tap_type++) {
 		lab->tap = tap_type == FRAME_DATA ? tap_steal : tap_keep;
 		lab->last_len = 0;
 		if (tap_type == FRAME_DATA)

@@ -275,6 +275,30 @@ static int suite_begin(void)
 	return mkdtemp(dir) ? 0 : 1;
 }
 
+/* Started by the systemd unit the daemon is a user of its own, but the system's. */
+static void test_unit_defaults(void)
+{
+	bool was_root = geteuid() == 0 && seteuid(65534) == 0;
+	char file[CONFIG_PATH_MAX];
+	struct config *cfg;
+
+	setenv("RUNTIME_DIRECTORY", "/run/peernet", 1);
+	cfg = config_new();
+	config_default_file(file, sizeof(file));
+	CU_ASSERT_STRING_EQUAL(file, "/etc/peernet/pnstackd.conf");
+	CU_ASSERT_STRING_EQUAL(cfg->petnames, "/etc/peernet/petnames");
+	CU_ASSERT_EQUAL(cfg->api_mode, 0666);
+	free(cfg);
+
+	setenv("RUNTIME_DIRECTORY", "/run/user/1000/peernet", 1);
+	cfg = config_new();
+	CU_ASSERT_EQUAL(cfg->api_mode, geteuid() == 0 ? 0666 : 0600);
+	free(cfg);
+	unsetenv("RUNTIME_DIRECTORY");
+	if (was_root)
+		CU_ASSERT_EQUAL(seteuid(0), 0);
+}
+
 static int suite_end(void)
 {
 	static const char *const files[] = { "sub/deep/key", "sub/deep/key.boot", "sub/deep", "sub",
@@ -294,6 +318,7 @@ static CU_TestInfo tests[] = {
 	{ "key and boot counter", test_identity },
 	{ "bad keys", test_bad_key },
 	{ "network secret", test_secret },
+	{ "defaults under systemd", test_unit_defaults },
 	CU_TEST_INFO_NULL,
 };
 

@@ -66,6 +66,8 @@ static const struct {
 	{ "eth:eth0,mtu=", "mtu" },
 	{ "eth:eth0,mtu=0", "mtu" },
 	{ "eth:eth0,mtu=-5", "mtu" },
+	{ "eth:eth0,mtu=699", "mtu=699" },
+	{ "udp:h:1,mtu=747", "mtu=747" },
 	{ "eth:eth0,mtu=15x", "mtu" },
 	{ "eth:eth0,mtu=99999999999999999999", "mtu" },
 	{ "eth:eth0,colour=red", "unknown option \"colour\"" },

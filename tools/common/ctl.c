@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -185,6 +186,15 @@ const char *ctl_error_code(const json_t *reply)
 const char *ctl_error_text(const json_t *reply)
 {
 	return ctl_str(json_object_get(reply, "error"), "text");
+}
+
+void ctl_die(const char *what, json_t *reply)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%.255s: %s", what, ctl_error_text(reply));
+	json_decref(reply);
+	tool_die("%s", tool_clean(text));
 }
 
 const char *ctl_str(const json_t *object, const char *key)

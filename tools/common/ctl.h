@@ -55,6 +55,10 @@ bool ctl_is_error(const json_t *reply);
 const char *ctl_error_code(const json_t *reply);
 const char *ctl_error_text(const json_t *reply);
 
+/** ctl_die() - "what: why" of a reply that is an error, and exit with TOOL_ERROR
+ *  @reply: stolen */
+void ctl_die(const char *what, json_t *reply) __attribute__((noreturn));
+
 /* Reading objects: a member that is missing or of another type is "", 0 or false */
 const char *ctl_str(const json_t *object, const char *key);
 uint64_t ctl_u64(const json_t *object, const char *key);

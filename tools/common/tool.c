@@ -173,9 +173,9 @@ const char *tool_format_age(uint64_t ns, char buf[TOOL_DURATION_MAX])
 
 	if (s < 120)
 		snprintf(buf, TOOL_DURATION_MAX, "%" PRIu64 " s", s);
-	else if (s < 120 * 60)
+	else if (s < UINT64_C(120) * 60)
 		snprintf(buf, TOOL_DURATION_MAX, "%" PRIu64 " min", s / 60);
-	else if (s < 48 * 3600)
+	else if (s < UINT64_C(48) * 3600)
 		snprintf(buf, TOOL_DURATION_MAX, "%" PRIu64 " h", s / 3600);
 	else
 		snprintf(buf, TOOL_DURATION_MAX, "%" PRIu64 " d", s / 86400);

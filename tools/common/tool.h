@@ -28,13 +28,13 @@ void tool_init(const char *name);
 void tool_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** tool_die() - the same, and exit with TOOL_ERROR */
-_Noreturn void tool_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void tool_die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /** tool_usage_error() - the same with a hint at -h behind it */
-_Noreturn void tool_usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void tool_usage_error(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /** tool_version() - print "name (PeerNet) version" and exit with TOOL_OK */
-_Noreturn void tool_version(void);
+void tool_version(void) __attribute__((noreturn));
 
 /** tool_flush() - Return: @code, or TOOL_ERROR with a message if standard output
  *  could not be written (a full disk must not look like success) */

@@ -107,6 +107,33 @@ static void test_cut_short(void)
 	world_fini(&w);
 }
 
+static uint64_t got_before;
+
+static bool a_moves(struct world *world)
+{
+	(void)world;
+	return a->got > got_before;
+}
+
+/* However long the cut was: each side probes within a second or so after it */
+static void test_cut_resumes(void)
+{
+	static const uint64_t cut_ms[] = { 700, 3000, 6300, 9900, 17000, 25000 };
+
+	for (size_t i = 0; i < PN_ARRAY_LEN(cut_ms); i++) {
+		begin(2);
+		a = app_open(&w, 0, 1, PORT_ECHO, UINT64_C(1) << 40);
+		CU_ASSERT_TRUE(world_run(&w, PN_S(5), a_opened));
+		world_run(&w, PN_MS(30), NULL);
+		w.loss_permille = 1000;
+		world_run(&w, PN_MS(cut_ms[i]), NULL);
+		w.loss_permille = 0;
+		got_before = a->got;
+		CU_ASSERT_TRUE(world_run(&w, PN_MS(2200), a_moves));
+		world_fini(&w);
+	}
+}
+
 static void test_cut_for_good(void)
 {
 	struct pn_time t;
@@ -457,6 +484,7 @@ static CU_TestInfo tests[] = {
 	{ "idle close and return", test_idle },
 	{ "idle stream outlives a long silence", test_suspend },
 	{ "path cut for two seconds", test_cut_short },
+	{ "after a cut it goes on soon", test_cut_resumes },
 	{ "path cut for good", test_cut_for_good },
 	{ "our process was stopped", test_stopped },
 	{ "restarted peer, we had dialled", test_restart_dialled },

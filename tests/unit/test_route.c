@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: ISC
+/* Routes: feasibility, starvation and requests, retraction, alternates. */
+#include "tests/unit/ctl_lab.h"
+
+/* Entries told by hand ------------------------------------------------------------- */
+
+#define SOURCE 0x5151
+
+static void tell(int node, int from, const struct dest *d, uint16_t seqno, uint16_t metric)
+{
+	struct net *net = lab->net[node];
+	uint8_t buf[64];
+	struct pn_wr w;
+
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_u8(&w, CTL_UPDATE);
+	pn_wr_u16(&w, 0);
+	pn_wr_u8(&w, ENTRY_ROUTE);
+	pn_wr_u8(&w, d->kind);
+	pn_wr_u64(&w, d->area);
+	pn_wr_u64(&w, SOURCE);
+	pn_wr_u16(&w, seqno);
+	pn_wr_u16(&w, metric);
+	net->now = lab->now;
+	ctl_on_msg(net, adj_to(node, from), buf, w.len, lab->now);
+}
+
+static int via_now(int node, const struct dest *d)
+{
+	return d->selected ? (int)lab->net[node]->ctl->vias[d->selected - 1].adj : -1;
+}
+
+/* Node 0 in the middle of a star of three, and a leader's route of its that is not its own */
+static struct dest *star(uint64_t seed, int *x, int *y)
+{
+	struct facet *f;
+
+	nodes(seed, 4);
+	start_all();
+	for (int i = 1; i < 4; i++)
+		tie(0, i);
+	CU_ASSERT_FATAL(until_whole(PN_S(10)));
+	lab_run(lab, PN_S(2));
+	f = facet_of(0);
+	for (unsigned i = 0; i < f->dest_high; i++) {
+		struct dest *d = &f->dests[i];
+
+		if (!d->area || d->kind != DEST_LEADER || d->own || !d->selected)
+			continue;
+		for (*x = 1; (int)adj_to(0, *x) != via_now(0, d); ++*x)
+			;
+		*y = *x % 3 + 1;
+		return d;
+	}
+	return NULL;
+}
+
+static void test_feasible(void)
+{
+	struct dest *d = NULL;
+	int x = 1, y = 2, ax, ay;
+	uint64_t requests;
+
+	for (uint64_t seed = 1; seed < 20 && !d; seed++) {
+		d = star(seed, &x, &y);
+		if (!d)
+			done();
+	}
+	CU_ASSERT_FATAL(d != NULL);
+	ax = (int)adj_to(0, x);
+	ay = (int)adj_to(0, y);
+	tell(0, x, d, 10, 100);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	CU_ASSERT_EQUAL(d->metric, 100 + nb_cost(lab->net[0], (uint32_t)ax));
+	/* not nearer than we ever were: it may have this from ourselves */
+	tell(0, y, d, 10, d->metric);
+	tell(0, x, d, 10, NET_METRIC_INF);
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	CU_ASSERT_EQUAL(d->metric, NET_METRIC_INF);
+	/* so the source is asked for a new number, again and again but ever more rarely */
+	requests = counter(0, "route_requests");
+	CU_ASSERT(requests > 0);
+	CU_ASSERT(d->requests == 1);
+	CU_ASSERT(pn_time_before(lab->now, d->next_request));
+	tell(0, y, d, 9, 1);             /* an older one is no answer */
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	tell(0, y, d, 11, 3000);         /* a newer is, however far */
+	CU_ASSERT_EQUAL(via_now(0, d), ay);
+	CU_ASSERT(pn_time_is_never(d->lost_at));
+	tell(0, x, d, 11, 2900);         /* nearer, and feasible: two now */
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	tell(0, x, d, 11, NET_METRIC_INF);
+	/* 3000 is not below what we told, 2900 and the cost */
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	tell(0, y, d, 11, 2900);
+	CU_ASSERT_EQUAL(via_now(0, d), ay);
+	/* numbers wrap */
+	tell(0, y, d, 32000, 5);
+	tell(0, y, d, 64000, 5);
+	tell(0, y, d, 3, 70);
+	CU_ASSERT_EQUAL(via_now(0, d), ay);
+	CU_ASSERT_EQUAL(d->metric, 70 + nb_cost(lab->net[0], (uint32_t)ay));
+	done();
+}
+
+/* Whole networks --------------------------------------------------------------------- */
+
+/* Each wire of a ring in turn is cut: routes go the other way round. */
+static void test_ring(void)
+{
+	uint64_t requests = 0;
+
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		line(seed, 8, true);
+		CU_ASSERT(until_whole(PN_S(12)));
+		for (int i = 0; i < 8; i++) {
+			lab->wire[i].cut = true;
+			lab_run(lab, PN_S(4));
+			CU_ASSERT(until_whole(PN_S(8)));
+			lab->wire[i].cut = false;
+			lab_run(lab, PN_S(4));
+			CU_ASSERT(until_whole(PN_S(8)));
+		}
+		requests += counters("route_requests");
+		done();
+	}
+	CU_ASSERT(requests > 0);
+}
+
+/* A sibling that has gone is gone everywhere, soon after its neighbour noticed. */
+static void test_retraction(void)
+{
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		uint64_t dead;
+		struct net_route r;
+
+		line(seed, 6, false);
+		CU_ASSERT(until_whole(PN_S(12)));
+		dead = facet_of(5)->node_id;
+		net_goodbye(lab->net[5], lab->now);
+		lab_run(lab, PN_MS(50));
+		lab_stop(lab, 5);
+		lab_run(lab, PN_MS(300));
+		for (int n = 0; n < 5; n++)
+			for (size_t i = 0; net_route_at(lab->net[n], i, &r); i++)
+				CU_ASSERT(r.sibling_id != dead);
+		lab_run(lab, PN_S(5));
+		CU_ASSERT(until_whole(PN_S(8)));
+		done();
+	}
+}
+
+/* Two borders towards one sibling: an alternate for each, the nearer first */
+static void test_alternate(void)
+{
+	unsigned found = 0;
+
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		nodes(seed, 4);
+		start_all();
+		for (int i = 0; i < 4; i++)
+			for (int j = 0; j < i; j++)
+				tie(i, j);
+		CU_ASSERT(until_whole(PN_S(10)));
+		lab_run(lab, PN_S(3));
+		for (int n = 0; n < 4; n++)
+			for (unsigned level = 0; level < root_of(n)->base; level++) {
+				int a = route_hop(lab->net[n], 0, level, 0), b;
+				const struct net *net = lab->net[n];
+
+				if (a < 0)
+					continue;
+				b = route_alternate(net, 0, level, a);
+				CU_ASSERT(b != a);
+				if (b < 0)
+					continue;
+				found++;
+				/* a neighbour in the sibling itself beats a detour */
+				for (uint32_t i = 0; i < adj_count(net); i++) {
+					uint64_t at, own = net_address(net, 0), other;
+
+					if ((int)i == a || !neighbour_addr(net, i, &at) ||
+					    !neighbour_addr(net, (uint32_t)b, &other))
+						continue;
+					if (((at ^ own) >> level) == 1 &&
+					    nb_cost(net, i) == nb_cost(net, (uint32_t)b))
+						CU_ASSERT_EQUAL((other ^ own) >> level, 1);
+				}
+			}
+		CU_ASSERT_EQUAL(route_hop(lab->net[0], 0, 63, 0), -1);
+		CU_ASSERT_EQUAL(route_hop(lab->net[0], 0, 64, 0), -1);
+		CU_ASSERT_EQUAL(route_alternate(lab->net[0], 0, 255, 0), -1);
+		done();
+	}
+	CU_ASSERT(found > 0);
+}
+
+static CU_TestInfo tests[] = {
+	{ "feasibility", test_feasible },
+	{ "a ring is cut", test_ring },
+	{ "retraction", test_retraction },
+	{ "alternates", test_alternate },
+	CU_TEST_INFO_NULL,
+};
+
+extern CU_SuiteInfo suite_route;
+CU_SuiteInfo suite_route = { .pName = "route", .pTests = tests };

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: ISC
+/* The area tree: slots, joins and their refusal, leases, who detaches when, facets. */
+#include "tests/unit/ctl_lab.h"
+
+/* Slots ------------------------------------------------------------------------- */
+
+struct area_link { uint8_t base, top, bit; bool sibling; };
+
+/* A chain from (base, top) pairs, top NET_TOP_NONE at its end */
+static void chain_make(struct net *net, const struct area_link *l, struct chain *out)
+{
+	out->n = 0;
+	for (unsigned i = 0; i == 0 || l[i - 1].top != NET_TOP_NONE; i++) {
+		struct rec r;
+
+		rec_init(&r, net, 0, i);
+		r.base = l[i].base;
+		r.top = l[i].top;
+		r.bit = l[i].bit;
+		r.parent = l[i].top == NET_TOP_NONE ? 0 : i + 1;
+		if (i > 0 && l[i - 1].sibling)
+			r.child[1 - l[i - 1].bit].id = 77;
+		r.seq = 1000;
+		out->at[out->n++] = rec_intern(&net->ctl->recs, &r, 0);
+		CU_ASSERT_FATAL(out->at[i] != 0);
+	}
+}
+
+static void test_slots(void)
+{
+	static const struct { struct area_link l[4]; } chains[] = {
+		{ { { 0, NET_TOP_NONE, 0, false } } },                          /* 0: alone */
+		{ { { 0, 0, 0, true }, { 1, NET_TOP_NONE, 0, false } } },       /* 1: a pair */
+		{ { { 0, 0, 1, false }, { 1, NET_TOP_NONE, 0, false } } },      /* 2: half a pair */
+		{ { { 0, 2, 0, true }, { 3, NET_TOP_NONE, 0, false } } },       /* 3: room below */
+		{ { { 0, 0, 0, true }, { 1, 3, 1, false }, { 4, NET_TOP_NONE, 0, false } } },
+		{ { { 0, 61, 0, true }, { 62, 62, 0, true }, { 63, NET_TOP_NONE, 0, false } } },
+		{ { { 0, 0, 0, true }, { 1, 62, 0, false }, { 63, NET_TOP_NONE, 0, false } } },
+	};
+	static const struct { unsigned chain, height; int level; unsigned owner; } table[] = {
+		{ 0, 0, 0, 0 }, { 0, 5, 5, 0 }, { 0, 62, 62, 0 }, { 0, 63, -1, 0 },
+		{ 1, 0, 1, 1 }, { 1, 1, 1, 1 }, { 1, 4, 4, 1 },
+		{ 2, 0, 0, 1 }, { 2, 1, 1, 1 },
+		{ 3, 0, 0, 0 }, { 3, 1, 1, 0 }, { 3, 2, 3, 1 },
+		{ 4, 0, 1, 1 }, { 4, 2, 2, 1 }, { 4, 3, 3, 2 }, { 4, 4, 4, 2 },
+		{ 5, 0, 0, 0 }, { 5, 60, 60, 0 }, { 5, 61, -1, 0 },
+		{ 6, 61, 61, 1 }, { 6, 62, 62, 2 }, { 6, 63, -1, 0 },
+	};
+
+	nodes(1, 1);
+	start_all();
+	for (size_t i = 0; i < PN_ARRAY_LEN(table); i++) {
+		struct net *net = lab->net[0];
+		struct chain c;
+		unsigned owner = 99;
+		int level;
+
+		chain_make(net, chains[table[i].chain].l, &c);
+		level = join_slot(net, &c, table[i].height, &owner);
+		if (level != table[i].level || (level >= 0 && owner != table[i].owner)) {
+			fprintf(stderr, "line %zu: level %d owner %u\n", i, level, owner);
+			CU_FAIL("slot");
+		}
+		for (unsigned k = 0; k < c.n; k++)
+			rec_put(&net->ctl->recs, c.at[k]);
+	}
+	done();
+}
+
+/* Joins that are asked for by hand --------------------------------------------------- */
+
+enum { CANDIDATE_OP = 1, JOIN_OP = 3, CLAIM_OP = 4 };
+
+/* A stranger that nobody is tied to: node 2.  It asks over the tie of 1 and 0. */
+static void ask(int op, unsigned base, unsigned level, unsigned height, bool forged)
+{
+	struct net *net = lab->net[0], *s = lab->net[2];
+	const struct rec *root = root_of(0);
+	uint8_t buf[256];
+	struct pn_wr w;
+	struct rec r;
+
+	rec_init(&r, s, 0, base ? 1 : 0);
+	r.base = (uint8_t)base;
+	r.child[0].id = base ? 5 : 0;
+	rec_sign(s, &r);
+	r.sig[5] ^= forged;
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_u8(&w, CTL_JOIN);
+	pn_wr_u8(&w, (unsigned)op);
+	pn_wr_u8(&w, 200);
+	pn_wr_u8(&w, 1);
+	pn_wr_u64(&w, root->id);
+	pn_wr_u64(&w, r.id);
+	pn_wr_u32(&w, 0);
+	pn_wr_u64(&w, 0);
+	pn_wr_u32(&w, 0);
+	pn_wr_u64(&w, root->id);
+	pn_wr_u8(&w, level);
+	pn_wr_u8(&w, height);
+	pn_wr_u64(&w, net_address(net, 0));
+	pn_wr_u32(&w, adj_to(0, 1));
+	rec_build(&w, &r);
+	CU_ASSERT(pn_wr_ok(&w));
+	net->now = lab->now;
+	ctl_on_soft(net, adj_to(0, 1), buf, w.len, lab->now);
+}
+
+/* Two nodes that are a network, and one that is alone */
+static void pair_and_stranger(uint64_t seed)
+{
+	nodes(seed, 3);
+	start_all();
+	tie(0, 1);
+	lab_run(lab, PN_S(6));
+	CU_ASSERT_FATAL(lab_merged(lab, 0, 1));
+	CU_ASSERT_EQUAL_FATAL(root_of(0)->base, 1);
+}
+
+static void test_lease(void)
+{
+	pair_and_stranger(1);
+	ask(JOIN_OP, 0, 0, 2, false);
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(counters("tree_grants"), 2);     /* the pair's own, and this */
+	CU_ASSERT_EQUAL(root_of(0)->base, 2);
+	CU_ASSERT_EQUAL(root_of(1)->base, 2);
+	CU_ASSERT(lab_merged(lab, 0, 1));
+	CU_ASSERT_EQUAL(rec_count_value(root_of(1)->count), 3);
+	/* nobody comes: the slot is free again, and the tree as low as before */
+	lab_run(lab, PN_S(5));
+	CU_ASSERT(lab_merged(lab, 0, 1));
+	CU_ASSERT_EQUAL(root_of(0)->base, 1);
+	CU_ASSERT_EQUAL(rec_count_value(root_of(1)->count), 2);
+	done();
+}
+
+static void test_refused(void)
+{
+	pair_and_stranger(2);
+	ask(JOIN_OP, 0, 0, 1, false);            /* it would be taller than was hoped for */
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(counters("tree_refusals"), 1);
+	ask(JOIN_OP, 3, 0, 4, false);            /* the taller does not graft into the lower */
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(counters("tree_refusals"), 2);
+	ask(JOIN_OP, 0, 0, 2, true);
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(counters("ctl_bad_signature"), 1);
+	CU_ASSERT_EQUAL(counters("tree_grants"), 1);
+	CU_ASSERT_EQUAL(root_of(0)->base, 1);
+	done();
+}
+
+/* A neighbour in another network may ask to join, but has no say with our leaders. */
+static void test_foreign(void)
+{
+	pair_and_stranger(3);
+	gossip_forget(lab->net[0], &lab->net[0]->ctl->nbs[adj_to(0, 1)]);
+	ask(CLAIM_OP, 0, 1, 2, false);
+	ask(CANDIDATE_OP, 0, 1, 2, false);
+	CU_ASSERT_EQUAL(counters("ctl_foreign"), 2);
+	lab_run(lab, PN_MS(100));
+	CU_ASSERT_EQUAL(counters("tree_grants"), 1);
+	done();
+}
+
+/* Many keys behind one link do not get many slots. */
+static void test_budget(void)
+{
+	pair_and_stranger(4);
+	for (int i = 0; i < 40; i++)
+		ask(JOIN_OP, 0, 0, 1, false);
+	CU_ASSERT(counter(0, "tree_bounded") >= 7);
+	CU_ASSERT(counter(0, "tree_bounded") < 40);
+	done();
+}
+
+/* Who is inside already gets no slot, whatever old record of it is shown. */
+static void test_replayed_root(void)
+{
+	struct net *net;
+	struct rec old;
+	uint8_t buf[256];
+	struct pn_wr w;
+	int led;
+
+	pair_and_stranger(5);
+	led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
+	net = lab->net[led];
+	rec_init(&old, lab->net[1 - led], 0, 0);         /* as it was when it was alone */
+	rec_sign(lab->net[1 - led], &old);
+	old.id = rec_of(led, 0)->id;
+	rec_init(&old, net, 0, 0);                       /* and we ourselves */
+	rec_sign(net, &old);
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_u8(&w, CTL_JOIN);
+	pn_wr_u8(&w, CLAIM_OP);
+	pn_wr_u8(&w, 200);
+	pn_wr_u8(&w, 1);
+	pn_wr_u64(&w, root_of(led)->id);
+	pn_wr_u64(&w, old.id);
+	pn_wr_u32(&w, 0);
+	pn_wr_u64(&w, 0);
+	pn_wr_u32(&w, 0);
+	pn_wr_u64(&w, 0);
+	pn_wr_u8(&w, 1);
+	pn_wr_u8(&w, 9);
+	pn_wr_u64(&w, 0);
+	pn_wr_u32(&w, 0);
+	rec_build(&w, &old);
+	ctl_on_soft(net, adj_to(led, 1 - led), buf, w.len, lab->now);
+	CU_ASSERT_EQUAL(counters("tree_grants"), 1);
+	CU_ASSERT_EQUAL(counter(led, "ctl_stale"), 1);
+	lab_run(lab, PN_S(8));
+	CU_ASSERT_EQUAL(counters("tree_detaches"), 0);
+	done();
+}
+
+/* Leaving -------------------------------------------------------------------------------- */
+
+static void test_not_listed(void)
+{
+	struct facet *f;
+	struct rec p;
+	int led;
+
+	pair_and_stranger(6);
+	led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
+	f = facet_of(led);
+	p = *rec_of(led, 1);
+	p.child[1 - rec_of(led, 0)->bit].id = 0x123456;  /* somebody else has its place */
+	f->lease[1] = pn_time_add(lab->now, PN_S(5));
+	CU_ASSERT(tree_replace(lab->net[led], f, 1, &p, lab->now));
+	lab_run(lab, PN_S(2));
+	CU_ASSERT_EQUAL(counter(1 - led, "tree_detaches"), 0);
+	CU_ASSERT(lab_merged(lab, 0, 1));
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(counter(1 - led, "tree_detaches"), 1);
+	CU_ASSERT_EQUAL(rec_of(1 - led, 0)->epoch, 1);
+	lab_run(lab, PN_S(8));
+	CU_ASSERT(lab_merged(lab, 0, 1));        /* and comes again */
+	done();
+}
+
+static void test_leader_dies(void)
+{
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		int led = 0;
+
+		line(seed, 6, true);
+		CU_ASSERT(until_whole(PN_S(10)));
+		for (int i = 0; i < 6; i++)
+			if (root_of(0)->leader == facet_of(i)->node_id)
+				led = i;
+		lab_stop(lab, led);
+		lab_run(lab, PN_S(4));           /* until its neighbours notice */
+		CU_ASSERT(until_whole(PN_S(8)));
+		CU_ASSERT(counters("tree_detaches") > 0);
+		done();
+	}
+}
+
+/* A facet at rest sleeps, also when a place in its tree is empty. */
+static void test_rest(void)
+{
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct pn_time last[LAB_NODES] = { 0 }, until;
+		unsigned ticks = 0;
+
+		line(seed, 8, false);
+		CU_ASSERT(until_whole(PN_S(10)));
+		lab_stop(lab, 7);
+		lab_run(lab, PN_S(20));
+		until = pn_time_add(lab->now, PN_S(5));
+		while (lab_step(lab, until))
+			for (int i = 0; i < 7; i++) {
+				ticks += last[i].ns != facet_of(i)->last_tick.ns;
+				last[i] = facet_of(i)->last_tick;
+			}
+		CU_ASSERT(ticks < 7 * 20);
+		done();
+	}
+}
+
+/* Full tables, full queues --------------------------------------------------------------- */
+
+/* What was to be told when there was no buffer is told when there is one. */
+static void test_no_buffer(void)
+{
+	struct pn_pkt *held[4096];
+	size_t n = 0;
+	struct rec p;
+	int led;
+
+	pair_and_stranger(7);
+	led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
+	p = *rec_of(led, 1);
+	p.deputy = 0xd00d;
+	while ((held[n] = pn_pkt_get(&lab->pool)))
+		n++;
+	CU_ASSERT(tree_replace(lab->net[led], facet_of(led), 1, &p, lab->now));
+	lab_run(lab, PN_MS(300));
+	CU_ASSERT_EQUAL(root_of(1 - led)->deputy, 0);
+	while (n > 0)
+		pn_pkt_put(&lab->pool, held[--n]);
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(root_of(1 - led)->deputy, 0xd00d);
+	done();
+}
+
+/* More to tell than the window takes: the rest follows without waiting for a tick. */
+static void test_window(void)
+{
+	static const uint8_t msg[] = { 99 };
+	struct rec p;
+	int led;
+
+	pair_and_stranger(8);
+	led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
+	p = *rec_of(led, 1);
+	p.deputy = 0xd00d;
+	CU_ASSERT(tree_replace(lab->net[led], facet_of(led), 1, &p, lab->now));
+	while (adj_ctl_ready(lab->net[led], adj_to(led, 1 - led), lab->now))
+		CU_ASSERT_EQUAL(adj_ctl_send(lab->net[led], adj_to(led, 1 - led), msg, 1, lab->now),
+				0);
+	lab->net[led]->ctl->nbs[adj_to(led, 1 - led)].tx_dirty = true;
+	ctl_expire(lab->net[led], 0, lab->now);
+	timer_set(lab->net[led], &facet_of(led)->timer, pn_time_add(lab->now, PN_S(3)));
+	lab_run(lab, PN_MS(500));
+	CU_ASSERT_EQUAL(root_of(1 - led)->deputy, 0xd00d);
+	done();
+}
+
+static void test_one_commit(void)
+{
+	static const uint8_t msg[] = { CTL_UPDATE, 0, 0, ENTRY_COMMIT, 2, ENTRY_COMMIT, 2 };
+
+	pair_and_stranger(9);
+	ctl_on_msg(lab->net[0], adj_to(0, 1), msg, 5, lab->now);
+	CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), 0);
+	ctl_on_msg(lab->net[0], adj_to(0, 1), msg, sizeof(msg), lab->now);
+	CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), 1);
+	done();
+}
+
+/* Facets ----------------------------------------------------------------------------------- */
+
+static void hub(uint64_t seed, int leaves)
+{
+	nodes(seed, leaves + 1);
+	for (int i = 0; i < lab->nodes; i++)
+		lab->cfg[i].adj_max = 24;
+	start_all();
+	for (int i = 1; i <= leaves; i++)
+		tie(0, i);
+}
+
+static void test_facets(void)
+{
+	struct net *net;
+
+	hub(1, 8);
+	CU_ASSERT(until_whole(PN_S(15)));
+	CU_ASSERT_EQUAL(net_facet_count(lab->net[0]), 1);
+	done();
+	hub(2, 10);
+	CU_ASSERT(until_whole(PN_S(15)));
+	net = lab->net[0];
+	CU_ASSERT_EQUAL(net_facet_count(net), 2);
+	CU_ASSERT_NOT_EQUAL(net_address(net, 0), net_address(net, 1));
+	CU_ASSERT_EQUAL(facet_root(net, 0), facet_root(net, 1));
+	CU_ASSERT_EQUAL(net->ctl->facets[0].load, 8);
+	CU_ASSERT_EQUAL(net->ctl->facets[1].load, 2);
+	/* the facets are neighbours of one another */
+	for (uint32_t i = 0; i < adj_count(net); i++) {
+		const struct adj_pub *p = adj_peek(net, i);
+
+		if (!p || p->kind != ADJ_INTERNAL)
+			continue;
+		CU_ASSERT_EQUAL(adj_peek(net, p->internal_peer)->internal_peer, i);
+		CU_ASSERT_EQUAL(nb_facet(net, i)->index, p->facet);
+		CU_ASSERT(net->ctl->nbs[i].in_network);
+	}
+	/* while networks merge two facets may have the same address in different ones */
+	net->ctl->facets[1].addr = net->ctl->facets[0].addr;
+	net->ctl->facets[1].root = 1;
+	CU_ASSERT_EQUAL(facet_of_addr(net, 0, net_address(net, 0), 0, lab->now), 0);
+	CU_ASSERT_EQUAL(facet_of_addr(net, 1, net_address(net, 0), 0, lab->now), 1);
+	CU_ASSERT_EQUAL(facet_of_addr(net, FACET_ANY, net_address(net, 0), 0, lab->now), 0);
+	done();
+}
+
+/* Neighbours that fill the pool of records do not stop a hub that grows. */
+static void test_pool_full(void)
+{
+	struct net *net;
+	struct rec r;
+
+	hub(3, 10);
+	net = lab->net[0];
+	rec_init(&r, net, 9, 9);
+	for (r.seq = 0; rec_intern(&net->ctl->recs, &r, 0); r.seq++)
+		;
+	lab_run(lab, PN_S(3));
+	CU_ASSERT_EQUAL(lab_neighbours(lab, 0), 10);
+	CU_ASSERT_EQUAL(net_facet_count(net), 1);
+	CU_ASSERT(counter(0, "route_full") > 0);
+	done();
+}
+
+static CU_TestInfo tests[] = {
+	{ "slots", test_slots },
+	{ "a lease runs out", test_lease },
+	{ "joins refused", test_refused },
+	{ "no say from outside", test_foreign },
+	{ "slots for one adjacency", test_budget },
+	{ "an old root record", test_replayed_root },
+	{ "not listed: detach", test_not_listed },
+	{ "the root's leader dies", test_leader_dies },
+	{ "at rest", test_rest },
+	{ "no buffer", test_no_buffer },
+	{ "window full", test_window },
+	{ "one commit each", test_one_commit },
+	{ "facets", test_facets },
+	{ "pool of records full", test_pool_full },
+	CU_TEST_INFO_NULL,
+};
+
+extern CU_SuiteInfo suite_tree;
+CU_SuiteInfo suite_tree = { .pName = "tree", .pTests = tests };
