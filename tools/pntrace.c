@@ -121,7 +121,8 @@ static void resolve(struct trace *t)
 static void learn_own(struct trace *t)
 {
 	json_t *reply = ctl_call(&t->ctl, "status", NULL);
-	const char *first = json_string_value(json_array_get(json_object_get(reply, "addresses"), 0));
+	const char *first = json_string_value(
+		json_array_get(json_object_get(reply, "addresses"), 0));
 
 	t->has_addr = first && node_parse_address(first, &t->addr);
 	json_decref(reply);

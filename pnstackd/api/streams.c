@@ -99,11 +99,16 @@ void api_stream_free(struct stream *st)
 	struct api *api = st->api;
 
 	if (st->state != ST_HEADER)
-		api_log(api, API_LOG_DEBUG, "stream %u %s port %u: %s, %llu bytes sent, %llu received",
+		api_log(api, API_LOG_DEBUG,
+			"stream %u %s port %u: %s, %llu bytes sent, %llu received",
 			st->slot, st->incoming ? "from" : "to", st->port,
-			st->broken ? st->broken : st->outcome || st->reset_err ?
-			errs_name(st->outcome ? st->outcome : st->reset_err) : "ended",
-			(unsigned long long)st->sent, (unsigned long long)st->received);
+			st->broken ? st->broken
+			: st->outcome || st->reset_err
+				? errs_name(st->outcome ? st->outcome
+							: st->reset_err)
+				: "ended",
+			(unsigned long long)st->sent,
+			(unsigned long long)st->received);
 	if (st->sid)
 		stream_close(api->cfg.sessions, st->sid, api->now);
 	if (st->local.fd >= 0)

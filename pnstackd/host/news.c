@@ -55,7 +55,7 @@ static void log_address(struct daemon *d, const struct net_event *ev)
 	d->had_addr = true;
 	d->addr = ev->addr;
 	d->height = ev->level;
-	log_info("address %016llx, the network is %u levels high", (unsigned long long)ev->addr,
+	log_info("address %016llx, in a network of height %u", (unsigned long long)ev->addr,
 		 ev->level);
 }
 

@@ -58,13 +58,15 @@ void link_set_free(struct link_set *set);
 
 /** link_set_log() - where news about links go; @level as in api_config.log_level.
  *  @text is one line without its end */
-void link_set_log(struct link_set *set, void (*log)(void *arg, int level, const char *text), void *arg);
+void link_set_log(struct link_set *set,
+		  void (*log)(void *arg, int level, const char *text), void *arg);
 
 /** link_add() - Return: handle > 0, or a negative code with @why (the reason alone,
  *  without the link's name).  An Ethernet
  *  interface that does not exist yet is waited for (and taken up again when it
  *  returns); a host name that does not resolve is tried again later */
-int link_add(struct link_set *set, const struct link_spec *spec, struct pn_time now, char *why, size_t why_len);
+int link_add(struct link_set *set, const struct link_spec *spec,
+	     struct pn_time now, char *why, size_t why_len);
 /** link_del() - by its spec's name; PN_ENOENT */
 int link_del(struct link_set *set, const char *name, struct pn_time now);
 

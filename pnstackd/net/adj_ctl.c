@@ -250,7 +250,8 @@ bool adj_ctl_ready(struct net *net, uint32_t adj, struct pn_time now)
 
 	if (!pub_of(net, adj)->up)
 		return false;
-	full = internal ? net->adjs->internal_q.count >= INTERNAL_MAX : a->ctl_q.count >= CTL_WINDOW;
+	full = internal ? net->adjs->internal_q.count >= INTERNAL_MAX
+			: a->ctl_q.count >= CTL_WINDOW;
 	if (!full && net->pool->free_count > 0)
 		return true;
 	a->ctl_blocked = true;

@@ -7,19 +7,20 @@
  *   sealed ...
  *
  * The length is there because links pad short frames, and because nobody shall
- * cut a payload that is not sealed.  The receiver index was chosen by the receiver in the handshake: entry in the
- * low 16 bits, a random number above them that tells sessions apart.  The
- * counter is the nonce and never repeats under one key.
+ * cut a payload that is not sealed.  The receiver index was chosen by the
+ * receiver in the handshake: entry in the low 16 bits, a random number above
+ * them that tells sessions apart.  The counter is the nonce and never repeats
+ * under one key.
  *
  *   data     header | network header sealed 32 | tag 16 | payload in clear
  *            associated data: the frame header and the payload's last 16 bytes
  *            (all of it, if shorter).  The payload is sealed end to end, and
  *            the last bytes of a QUIC packet are its own tag.
  *   full     header | network header and payload sealed | tag 16   (flag bit 0)
- *            if either side wants it ("seal": "full"); clear ones are refused then
- *   control  header | records sealed | tag 16      records: see adj_ctl.c
- *   split    0 type 1 | part 1 | length of the whole frame 2 | receiver index 4 |
- *            counter 8 | half of the bytes of a frame above
+ *            if either side wants it ("seal": "full"); clear ones are refused
+ * then control  header | records sealed | tag 16      records: see adj_ctl.c split
+ * 0 type 1 | part 1 | length of the whole frame 2 | receiver index 4 | counter
+ * 8 | half of the bytes of a frame above
  *
  * Nothing is copied: a network packet is grown at its front by tag and frame
  * header, its own header moves 16 bytes forward and is sealed where it stands;

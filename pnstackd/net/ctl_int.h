@@ -141,7 +141,7 @@ struct facet {
 	struct pn_time pend_until;
 	uint64_t pend_root;      /* the root that asked */
 	struct pn_time last_tick;
-	struct pn_time settled_at;   /* our neighbours are in our network, and have been for a while */
+	struct pn_time settled_at; /* our neighbours have been in our network for a while */
 	struct pn_time tall_since;         /* too tall for its nodes; NEVER: fine */
 	uint64_t tall_root;                /* which network that was */
 	uint8_t rebuilds;                  /* each one is waited for longer */
@@ -202,7 +202,8 @@ bool tree_replace(struct net *net, struct facet *f, unsigned i, struct rec *r, s
 /** tree_rebuild() - the chain changed: extend it, address, routes, neighbours */
 void tree_rebuild(struct net *net, struct facet *f, struct pn_time now);
 int chain_find(const struct net *net, const struct chain *c, uint64_t area);
-const struct rec *facet_root_rec(const struct net *net, const struct facet *f); /* NULL: incomplete */
+const struct rec *facet_root_rec(const struct net *net,
+				 const struct facet *f); /* NULL: incomplete */
 uint64_t chain_addr(const struct net *net, const struct chain *c);
 
 /* gossip.c */

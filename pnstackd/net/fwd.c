@@ -278,7 +278,8 @@ void fwd_run_local(struct net *net, struct pn_time now)
 
 		PN_ASSERT(rc == 0);
 		if (!(hdr.flags & NET_HDR_F_KEY))
-			facet = facet_of_addr(net, (uint16_t)pkt->cookie, hdr.dst, hdr.dst_tag, now);
+			facet = facet_of_addr(net, (uint16_t)pkt->cookie,
+					      hdr.dst, hdr.dst_tag, now);
 		if (facet < 0) {
 			count(net, fwd_local_dropped);
 			pn_pkt_put(net->pool, pkt);
@@ -390,7 +391,9 @@ void fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_
 		pn_pkt_put(net->pool, pkt);
 		return;
 	}
-	ours = hdr.flags & NET_HDR_F_KEY ? -1 : facet_of_addr(net, a->facet, hdr.dst, hdr.dst_tag, now);
+	ours = hdr.flags & NET_HDR_F_KEY
+		       ? -1
+		       : facet_of_addr(net, a->facet, hdr.dst, hdr.dst_tag, now);
 	if (ours >= 0 && fwd_tag_ours(net, &hdr)) {
 		fwd_deliver(net, (uint16_t)ours, &hdr, pkt, now);
 		return;
@@ -446,7 +449,9 @@ int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt
 	hdr->hops = hdr->hops ? hdr->hops : NET_HOPS_DEFAULT;
 	hdr->src = facet_addr(net, facet);
 	hdr->src_tag = net->tag;
-	ours = hdr->flags & NET_HDR_F_KEY ? -1 : facet_of_addr(net, facet, hdr->dst, hdr->dst_tag, now);
+	ours = hdr->flags & NET_HDR_F_KEY
+		       ? -1
+		       : facet_of_addr(net, facet, hdr->dst, hdr->dst_tag, now);
 	if (ours >= 0 && fwd_tag_ours(net, hdr))
 		return fwd_to_self(net, (uint16_t)ours, hdr, pkt, now);
 	if (ours >= 0 && facet_addr(net, (uint16_t)ours) == hdr->dst)

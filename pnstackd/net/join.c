@@ -334,9 +334,11 @@ static const struct cand *cand_best(const struct facet *f)
 
 		for (j = 0; j < f->cand_count; j++)
 			borders += f->cand[j].dest_root == c->dest_root;
-		if (best && (c->height > best->height ||
-			     (c->height == best->height && c->level > best->level) ||
-			     (c->height == best->height && c->level == best->level && borders <= best_borders)))
+		if (best &&
+		    (c->height > best->height ||
+		     (c->height == best->height && c->level > best->level) ||
+		     (c->height == best->height && c->level == best->level &&
+		      borders <= best_borders)))
 			continue;
 		best = c;
 		best_borders = borders;
@@ -557,7 +559,9 @@ static bool slot_budget(struct nb *nb, struct pn_time now)
 	uint64_t more = pn_time_since(now, nb->slots_at) / SLOT_REFILL_NS;
 
 	if (more) {
-		nb->slots = (uint8_t)(nb->slots + more > SLOT_BURST ? SLOT_BURST : nb->slots + more);
+		nb->slots = (uint8_t)(nb->slots + more > SLOT_BURST
+					      ? SLOT_BURST
+					      : nb->slots + more);
 		nb->slots_at = now;
 	}
 	if (!nb->slots)

@@ -129,7 +129,8 @@ static void store_rearm(struct net *net, struct stored *s)
 /* Storing -------------------------------------------------------------------- */
 
 static void store_acknowledge(struct net *net, const struct net_hdr *hdr,
-			      const uint8_t hit[PN_HIT_LEN], uint8_t replica, enum lookup_stored status, uint64_t cookie,
+			      const uint8_t hit[PN_HIT_LEN], uint8_t replica,
+			      enum lookup_stored status, uint64_t cookie,
 			      struct pn_time now)
 {
 	struct net_hdr back = { .proto = NET_PROTO_LOOKUP, .dst = hdr->src, .dst_tag = hdr->src_tag,

@@ -112,7 +112,8 @@ void net_link_carrier(struct net *net, int link, bool up, struct pn_time now);
 /** net_link_station_down() - the host knows that one station of a link is gone
  *  (its cable lost the carrier, its socket was refused); a static peer there is
  *  dialled again later.  Nothing happens if there is no adjacency with it */
-void net_link_station_down(struct net *net, int link, const struct pn_lladdr *ll, struct pn_time now);
+void net_link_station_down(struct net *net, int link,
+			   const struct pn_lladdr *ll, struct pn_time now);
 
 /** net_link_peer() - dial a static peer on a tunnel link, for ever
  *  @ll:    where (outer address)
@@ -174,7 +175,8 @@ uint32_t net_peer_mtu(const struct net *net, net_peer peer);
 void net_send_peer(struct net *net, net_peer peer, struct pn_pkt *pkt, struct pn_time now);
 
 /** net_send_addr() - takes @pkt; to an address whose owner must have the tag */
-void net_send_addr(struct net *net, uint64_t addr, uint32_t tag, struct pn_pkt *pkt, struct pn_time now);
+void net_send_addr(struct net *net, uint64_t addr, uint32_t tag,
+		   struct pn_pkt *pkt, struct pn_time now);
 
 /* Asking ------------------------------------------------------------------ */
 
@@ -265,7 +267,8 @@ struct net_neighbour {
 	uint32_t hint;
 };
 /** net_neighbour_at() - Return: false behind the last; @index counts from 0 */
-bool net_neighbour_at(const struct net *net, size_t index, struct net_neighbour *out, struct pn_time now);
+bool net_neighbour_at(const struct net *net, size_t index,
+		      struct net_neighbour *out, struct pn_time now);
 
 /* One area of one facet, from the leaf (index 0) to the root. */
 struct net_area {
@@ -303,7 +306,8 @@ struct net_route {
 #define NET_METRIC_INF 65535
 bool net_route_at(const struct net *net, size_t index, struct net_route *out);
 
-uint16_t net_facet_count(const struct net *net);   /* live facets are numbered from 0 with no gaps in this iteration */
+uint16_t net_facet_count(const struct net *net); /* live facets are numbered from
+						    0 with no gaps in this iteration */
 uint64_t net_address(const struct net *net, uint16_t facet);
 uint8_t net_height(const struct net *net);
 uint64_t net_root_id(const struct net *net);

@@ -24,7 +24,9 @@
 #define NET_FACET_ADJ_MAX 8          /* point-to-point neighbours of a facet */
 
 /* Timers: one heap for all of a node. */
-enum timer_kind { TIMER_ADJ, TIMER_LINK, TIMER_FACET, TIMER_PEER, TIMER_RECORD, TIMER_LOOKUP, TIMER_KINDS };
+enum timer_kind {
+	TIMER_ADJ, TIMER_LINK, TIMER_FACET, TIMER_PEER, TIMER_RECORD, TIMER_LOOKUP, TIMER_KINDS
+};
 struct net_timer {
 	struct pn_heap_entry e;      /* first: the heap hands this back */
 	uint8_t kind;                /* enum timer_kind */
@@ -38,7 +40,8 @@ void timer_earlier(struct net *net, struct net_timer *t, struct pn_time at);
 
 /* One block of memory, carved twice: once to size it (at == NULL), once for real. */
 struct arena { uint8_t *at; size_t used; bool zeroed; };
-void *arena_take(struct arena *a, size_t count, size_t size);  /* zeroed, 16-aligned; NULL while sizing */
+/** arena_take() - zeroed, 16-aligned; NULL while sizing */
+void *arena_take(struct arena *a, size_t count, size_t size);
 
 /* Adjacencies (adj.c) --------------------------------------------------- */
 
@@ -78,7 +81,8 @@ int adj_ctl_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, 
  *  not, and ctl_on_writable() will be called */
 bool adj_ctl_ready(struct net *net, uint32_t adj, struct pn_time now);
 /** adj_soft_send() - sealed, but may get lost or come out of order */
-void adj_soft_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len, struct pn_time now);
+void adj_soft_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
+		   struct pn_time now);
 /** adj_data_send() - takes @pkt, pkt->data at a struct net_hdr on the wire */
 void adj_data_send(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now);
 /** adj_internal_add() - join two facets of this node: both ends come up at once
@@ -185,25 +189,32 @@ uint64_t net_random_u64(struct net *net);
 
 /* Signatures name their purpose (domain separation). */
 enum sign_purpose { SIGN_AREA = 1, SIGN_LOOKUP = 2, SIGN_ECHO = 3, SIGN_LINK = 4 };
-void net_sign(const struct net *net, enum sign_purpose p, const uint8_t *msg, size_t len, uint8_t sig[64]);
-bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t *msg, size_t len, const uint8_t sig[64]);
+void net_sign(const struct net *net, enum sign_purpose p, const uint8_t *msg, size_t len,
+	      uint8_t sig[64]);
+bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t *msg, size_t len,
+		const uint8_t sig[64]);
 
 /* Counters: add a line here, and it shows up in net_counter_at(). */
 #define NET_COUNTERS(X) \
-	X(rx_frames) X(rx_runt) X(rx_bad_version) X(rx_unknown_type) X(rx_no_adjacency) \
-	X(rx_auth_failed) X(rx_replayed) X(rx_too_long) X(rx_malformed) X(rx_split_lost) \
-	X(hs_initiations) X(hs_responses) X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) \
-	X(adj_up) X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(tx_no_buffer) X(tx_too_big) \
-	X(tx_control_bytes) X(tx_frames) X(events_dropped) \
-	X(fwd_forwarded) X(fwd_delivered) X(fwd_no_route) X(fwd_hop_limit) X(fwd_gone) X(fwd_bad_header) \
-	X(fwd_too_big) X(fwd_errors_sent) X(fwd_errors_limited) X(fwd_alternate) \
-	X(ctl_malformed) X(ctl_bad_signature) X(ctl_stale) X(ctl_foreign) X(ctl_refused_height) X(ctl_refused_epoch) \
-	X(tree_joins) X(tree_grants) X(tree_refusals) X(tree_detaches) X(tree_orphans) X(tree_rebuilds) X(tree_no_slot) X(tree_bounded) \
-	X(route_requests) X(route_updates) X(route_full) \
-	X(lookup_queries) X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) X(lookup_bad) \
-	X(peer_resolved) X(peer_failed) X(peer_queue_dropped) X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
-	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) X(lookup_limited) X(lookup_unknown) \
-	X(lookup_expired) X(lookup_busy) X(peer_relookups) X(peer_gone) X(echo_bad)
+	X(rx_frames) X(rx_runt) X(rx_bad_version) X(rx_unknown_type) \
+	X(rx_no_adjacency) X(rx_auth_failed) X(rx_replayed) X(rx_too_long) \
+	X(rx_malformed) X(rx_split_lost) X(hs_initiations) X(hs_responses) \
+	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(adj_up) \
+	X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(tx_no_buffer) \
+	X(tx_too_big) X(tx_control_bytes) X(tx_frames) X(events_dropped) \
+	X(fwd_forwarded) X(fwd_delivered) X(fwd_no_route) X(fwd_hop_limit) \
+	X(fwd_gone) X(fwd_bad_header) X(fwd_too_big) X(fwd_errors_sent) \
+	X(fwd_errors_limited) X(fwd_alternate) X(ctl_malformed) X(ctl_bad_signature) \
+	X(ctl_stale) X(ctl_foreign) X(ctl_refused_height) X(ctl_refused_epoch) \
+	X(tree_joins) X(tree_grants) X(tree_refusals) X(tree_detaches) \
+	X(tree_orphans) X(tree_rebuilds) X(tree_no_slot) X(tree_bounded) \
+	X(route_requests) X(route_updates) X(route_full) X(lookup_queries) \
+	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
+	X(lookup_bad) X(peer_resolved) X(peer_failed) X(peer_queue_dropped) \
+	X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
+	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) \
+	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \
+	X(peer_relookups) X(peer_gone) X(echo_bad)
 enum net_counter_id {
 #define X(name) COUNT_##name,
 	NET_COUNTERS(X)

@@ -3,7 +3,8 @@
  * link that stands for many cables */
 #include "pnstackd/net/adj_int.h"
 
-void net_link_station_down(struct net *net, int link, const struct pn_lladdr *ll, struct pn_time now)
+void net_link_station_down(struct net *net, int link,
+			   const struct pn_lladdr *ll, struct pn_time now)
 {
 	struct adj_table *t = net->adjs;
 	uint32_t i;

@@ -39,7 +39,8 @@ static void prepare(void)
 	}
 	a = side(0);
 	b = side(1);
-	frame_len[INIT] = noise_create_initiation(&state, &a, id[1], e, 1, 1, &opt, 77, frame[INIT]);
+	frame_len[INIT] = noise_create_initiation(&state, &a, id[1], e, 1, 1,
+						  &opt, 77, frame[INIT]);
 	noise_macs_set(frame[INIT], frame_len[INIT], id[1], NULL);
 	if (noise_consume_initiation(&in, &b, frame[INIT], frame_len[INIT]))
 		abort();

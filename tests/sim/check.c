@@ -201,7 +201,8 @@ static void check_chain(const struct snapshot *s, const struct snap_facet *f, st
 		if (a[i].top < a[i].base || a[i + 1].base != a[i].top + 1 || a[i].top > 63) {
 			violation(v, CHECK_CHAINS,
 				  "%s: area %llx from level %u to %u hangs in %llx of level %u",
-				  label(s, f).text, (unsigned long long)a[i].id, a[i].base, a[i].top,
+				  label(s, f).text, (unsigned long long)a[i].id,
+				  a[i].base, a[i].top,
 				  (unsigned long long)a[i + 1].id, a[i + 1].base);
 			return;
 		}
@@ -318,9 +319,11 @@ static void check_group(struct search *q, const struct member *m, uint32_t n, st
 		if (m[i].base != m[0].base || (m[0].base < 64 && a >> m[0].base != b >> m[0].base))
 			violation(v, CHECK_AREAS_CONNECTED,
 				  "area %llx is at %#llx (level %u, %s) and at %#llx (level %u, %s)",
-				  (unsigned long long)m[0].area, (unsigned long long)a, m[0].base,
-				  label(s, &s->facets[m[0].index]).text, (unsigned long long)b,
-				  m[i].base, label(s, &s->facets[m[i].index]).text);
+				  (unsigned long long)m[0].area,
+				  (unsigned long long)a, m[0].base,
+				  label(s, &s->facets[m[0].index]).text,
+				  (unsigned long long)b, m[i].base,
+				  label(s, &s->facets[m[i].index]).text);
 	}
 	seen = search_run(q, m[0].index);
 	if (seen == n)
@@ -329,7 +332,8 @@ static void check_group(struct search *q, const struct member *m, uint32_t n, st
 		;
 	violation(v, CHECK_AREAS_CONNECTED,
 		  "area %llx of level %u is not connected: from %s %u of its %u facets are reached, "
-		  "not %s", (unsigned long long)m[0].area, m[0].base,
+		  "not %s",
+		  (unsigned long long)m[0].area, m[0].base,
 		  label(s, &s->facets[m[0].index]).text, seen, n,
 		  label(s, &s->facets[m[i].index]).text);
 }
@@ -353,7 +357,8 @@ static void check_areas(const struct snapshot *s, struct violations *v)
 	}
 	qsort(m, n, sizeof(*m), member_compare);
 	for (i = 0; i < n; i = j) {
-		for (j = i + 1; j < n && m[j].component == m[i].component && m[j].area == m[i].area;)
+		for (j = i + 1; j < n && m[j].component == m[i].component &&
+				m[j].area == m[i].area;)
 			j++;
 		check_group(&q, &m[i], j - i, v);
 	}

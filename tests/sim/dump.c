@@ -43,9 +43,11 @@ static void dump_node(const struct sim *sim, uint32_t node)
 		dump_areas(sim, node, f);
 		for (i = 0; net_route_at(net, i, &r); i++)
 			if (r.facet == f)
-				fprintf(stderr, "  route level %u via %s metric %u%s%s\n", r.level,
-					name_of(sim, r.next_id), r.metric,
-					r.selected ? " selected" : "", r.feasible ? " feasible" : "");
+				fprintf(stderr,
+					"  route level %u via %s metric %u%s%s\n",
+					r.level, name_of(sim, r.next_id),
+					r.metric, r.selected ? " selected" : "",
+					r.feasible ? " feasible" : "");
 	}
 	for (i = 0; net_neighbour_at(net, i, &nb, sim->now); i++)
 		fprintf(stderr, "  neighbour %s/%u of /%u address %#llx cost %u%s\n",

@@ -74,15 +74,19 @@ static int64_t walk(const struct sim *sim, uint32_t from, uint32_t to, uint16_t 
 				  "from %.30s to %.30s (%#llx) the way ends at %.30s, level %u (%s)",
 				  from_name, to_name, (unsigned long long)dst,
 				  sim->topo->names[at], level,
-				  rc == 1 ? "it takes it" : rc ? "no next hop" : "not a neighbour");
+				  rc == 1 ? "it takes it"
+				  : rc	  ? "no next hop"
+					  : "not a neighbour");
 			return -1;
 		}
 		links += next != at;
 		at = next;
 	}
 	out->looped++;
-	violation(v, CHECK_TERMINATION, "from %.30s to %.30s (%#llx) a packet goes on for ever, at %.30s",
-		  from_name, to_name, (unsigned long long)dst, sim->topo->names[at]);
+	violation(v, CHECK_TERMINATION,
+		  "from %.30s to %.30s (%#llx) a packet goes on for ever, at %.30s",
+		  from_name, to_name, (unsigned long long)dst,
+		  sim->topo->names[at]);
 	return -1;
 }
 

@@ -226,11 +226,16 @@ static void node_timer_set(struct sim *sim, uint32_t node, struct pn_time at)
 static void trace_event(const struct sim *sim, uint32_t node, const struct net_event *ev)
 {
 	static const char *const names[] = {
-		[NET_EV_NEIGHBOUR_UP] = "neighbour up",	     [NET_EV_NEIGHBOUR_DOWN] = "neighbour down",
-		[NET_EV_ADDRESS] = "address",		     [NET_EV_PEER_RESOLVED] = "peer resolved",
-		[NET_EV_PEER_FAILED] = "peer failed",	     [NET_EV_PEER_MTU] = "peer mtu",
-		[NET_EV_LOOKUP] = "lookup",		     [NET_EV_ECHO] = "echo",
-		[NET_EV_ECHO_ERROR] = "echo error",	     [NET_EV_AUTH_FAILED] = "auth failed",
+		[NET_EV_NEIGHBOUR_UP] = "neighbour up",
+		[NET_EV_NEIGHBOUR_DOWN] = "neighbour down",
+		[NET_EV_ADDRESS] = "address",
+		[NET_EV_PEER_RESOLVED] = "peer resolved",
+		[NET_EV_PEER_FAILED] = "peer failed",
+		[NET_EV_PEER_MTU] = "peer mtu",
+		[NET_EV_LOOKUP] = "lookup",
+		[NET_EV_ECHO] = "echo",
+		[NET_EV_ECHO_ERROR] = "echo error",
+		[NET_EV_AUTH_FAILED] = "auth failed",
 	};
 	uint32_t other = sim_node_find(sim, ev->id);
 
@@ -307,7 +312,9 @@ static void node_config(struct sim *sim, uint32_t node, struct net_config *cfg)
 static void node_links(struct sim *sim, uint32_t node)
 {
 	struct sim_node *n = &sim->nodes[node];
-	struct net_link_config lc = { .kind = NET_LINK_TUNNEL, .mtu = sim->cfg.mtu, .listen = true };
+	struct net_link_config lc = { .kind = NET_LINK_TUNNEL,
+				      .mtu = sim->cfg.mtu,
+				      .listen = true };
 	int link = -1;
 	uint32_t i;
 

@@ -154,8 +154,8 @@ void traffic_pings(struct traffic *t, uint32_t count)
 			break;
 		p->sent_ns = sim->now.ns;
 		t->ping_count++;
-		net_ping(sim->nodes[p->from].net, sim->nodes[p->to].hit, TOKEN_PING | i, 0, PING_LEN,
-			 sim->now);
+		net_ping(sim->nodes[p->from].net, sim->nodes[p->to].hit,
+			 TOKEN_PING | i, 0, PING_LEN, sim->now);
 		sim_node_pump(sim, p->from);
 	}
 	sim_run_until(sim, pn_time_add(sim->now, PING_WAIT_NS));
@@ -195,7 +195,10 @@ void traffic_probe(struct traffic *t)
 	pn_wr_u64(&w, t->probe_sent);
 	pn_wr_bytes(&w, sim->nodes[to].id, PN_ID_LEN);
 	pkt->flow = (uint16_t)t->probe_sent;
-	*p = (struct probe){ .from = from, .to = to, .sent = sim->now, .boot = sim->nodes[from].boot,
+	*p = (struct probe){ .from = from,
+			     .to = to,
+			     .sent = sim->now,
+			     .boot = sim->nodes[from].boot,
 			     .number = t->probe_sent++ };
 	p->peer = net_peer_open(sim->nodes[from].net, sim->nodes[to].hit, sim->now);
 	if (p->peer)

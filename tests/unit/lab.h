@@ -187,7 +187,9 @@ static inline void lab_send(struct lab *lab, int wire, int from, struct pn_pkt *
 		memset(pn_pkt_append(pkt, 46 - pkt->len), 0xee, 46 - pkt->len);
 	if (!w->cut && (!lab->tap || lab->tap(lab, wire, from, pkt)))
 		for (int to = 0; to < w->ends; to++) {
-			if (to == from || (pkt->ll.len && !pn_lladdr_equal(&pkt->ll, &w->end[to].ll)))
+			if (to == from ||
+			    (pkt->ll.len &&
+			     !pn_lladdr_equal(&pkt->ll, &w->end[to].ll)))
 				continue;
 			if (lab_random(lab) % 1000 >= w->loss_pm)
 				lab_inject(lab, wire, from, to, pkt->data, pkt->len);

@@ -94,7 +94,9 @@ static void test_two_addresses(void)
 	lab->wire[0].end[2] = lab->wire[0].end[1];
 	lab->wire[0].end[2].ll = second;
 	lab->wire[0].ends = 3;
-	CU_ASSERT_EQUAL(net_link_peer(lab->net[0], 0, &second, net_id(lab->net[1]), 0, lab->now), 0);
+	CU_ASSERT_EQUAL(net_link_peer(lab->net[0], 0, &second,
+				      net_id(lab->net[1]), 0, lab->now),
+			0);
 	lab_run(lab, PN_S(60));
 	CU_ASSERT_EQUAL(lab->ev_count[0][NET_EV_NEIGHBOUR_UP], 1);
 	CU_ASSERT_EQUAL(lab->ev_count[0][NET_EV_NEIGHBOUR_DOWN], 0);
@@ -345,11 +347,15 @@ static void test_reliable(void)
 			while (sent < 300 && adj_ctl_ready(lab->net[0], 0, lab->now)) {
 				size_t len = 1 + lab_random(lab) % ADJ_CTL_MAX;
 
-				CU_ASSERT_EQUAL(adj_ctl_send(lab->net[0], 0, msg, len, lab->now), 0);
+				CU_ASSERT_EQUAL(adj_ctl_send(lab->net[0], 0,
+							     msg, len, lab->now),
+						0);
 				sent++;
 			}
 			if (!adj_ctl_ready(lab->net[0], 0, lab->now))
-				CU_ASSERT_EQUAL(adj_ctl_send(lab->net[0], 0, msg, 9, lab->now), PN_EAGAIN);
+				CU_ASSERT_EQUAL(adj_ctl_send(lab->net[0], 0,
+							     msg, 9, lab->now),
+						PN_EAGAIN);
 			lab_run(lab, PN_MS(5));
 			if (lab_neighbours(lab, 0) == 0)
 				break;

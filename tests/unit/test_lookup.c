@@ -282,7 +282,9 @@ static void no_news(void)
 	w_line(9);
 	w_start(1, 64, 16);
 	w_run(PN_S(2));
-	CU_ASSERT_EQUAL(addr_record_parse(&known, w_net(8)->lookup->own, w_net(8)->lookup->own_len), 0);
+	CU_ASSERT_EQUAL(addr_record_parse(&known, w_net(8)->lookup->own,
+					  w_net(8)->lookup->own_len),
+			0);
 	queries = w_count(0, COUNT_lookup_queries);
 	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq, w.now), 0);
 	CU_ASSERT(finds(0, known.hit, &ns, &ev));

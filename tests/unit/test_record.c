@@ -204,7 +204,8 @@ static void test_counts(void)
 	for (unsigned a = 0; a < 248; a++)
 		for (unsigned b = 0; b <= a; b++) {
 			uint8_t s = rec_count_sum((uint8_t)a, (uint8_t)b);
-			double want = (double)rec_count_value((uint8_t)a) + rec_count_value((uint8_t)b);
+			double want = (double)rec_count_value((uint8_t)a) +
+				      rec_count_value((uint8_t)b);
 
 			CU_ASSERT(s >= a);
 			CU_ASSERT_EQUAL(s, rec_count_sum((uint8_t)b, (uint8_t)a));

@@ -124,8 +124,9 @@ static void test_node(void)
 			       "abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrst.pn.alt");
 	snprintf(n.petname, sizeof(n.petname), "alice");
 	CU_ASSERT_STRING_EQUAL(node_text(&n, false, text), "alice");
-	CU_ASSERT_STRING_EQUAL(node_text(&n, true, text),
-			       "abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrst.pn.alt (alice)");
+	CU_ASSERT_STRING_EQUAL(
+		node_text(&n, true, text),
+		"abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrst.pn.alt (alice)");
 	CU_ASSERT_TRUE(node_known(&n));
 
 	CU_ASSERT_TRUE(node_parse_address("0x1F", &a) && a == 0x1f);
