@@ -202,7 +202,7 @@ sim: $(SIM) ## simulated networks; SEED=N repeats one
 fuzz: $(FUZZ_BIN) ## replay the corpus and mutations of it into each parser
 	@rc=0; for f in $(FUZZERS); do mkdir -p $(B)/corpus/$$f; \
 		tests/report.sh fuzz-$$f $(B)/fuzz-$$f $(if $(FUZZ),-runs=,-n )$(or \
-		$(FUZZ_RUNS),100000) $(B)/corpus/$$f $(wildcard tests/fuzz/corpus)/$$f \
+		$(FUZZ_RUNS),20000) $(B)/corpus/$$f $(wildcard tests/fuzz/corpus)/$$f \
 		|| rc=1; done; exit $$rc
 e2e: all ## programs in network namespaces (Bats)
 	@$(if $(wildcard tests/e2e/*.bats),tests/report.sh e2e tests/e2e/inside.sh bats -t tests/e2e,:)

@@ -577,8 +577,10 @@ static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_
 	unsigned owner;
 	int level;
 
-	if (!root || root->id == m->root || !m->has_rec)
+	if (!root || root->id == m->root || !m->has_rec) {
+		count(net, ctl_stale);   /* we are on our way elsewhere, or joined already */
 		return;
+	}
 	if (adj_at(net, adj)->kind != ADJ_INTERNAL && !slot_budget(&net->ctl->nbs[adj], now)) {
 		count(net, tree_bounded);
 		return;

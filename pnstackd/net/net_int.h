@@ -205,7 +205,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(fwd_forwarded) X(fwd_delivered) X(fwd_no_route) X(fwd_hop_limit) \
 	X(fwd_gone) X(fwd_bad_header) X(fwd_too_big) X(fwd_errors_sent) \
 	X(fwd_errors_limited) X(fwd_alternate) X(ctl_malformed) X(ctl_bad_signature) \
-	X(ctl_stale) X(ctl_foreign) X(ctl_refused_height) X(ctl_refused_epoch) \
+	X(ctl_stale) X(ctl_foreign) X(ctl_refused_height) \
 	X(tree_joins) X(tree_grants) X(tree_refusals) X(tree_detaches) \
 	X(tree_orphans) X(tree_rebuilds) X(tree_no_slot) X(tree_bounded) \
 	X(route_requests) X(route_updates) X(route_full) X(lookup_queries) \
