@@ -28,6 +28,8 @@
 
 #include "pnstackd/api/api_int.h"
 
+#define LOOKS 6            /* after a hint, each LOOK_NS: about as long as an exit takes */
+#define LOOK_NS PN_MS(20)
 #define CONNECT_TRIES 8    /* listeners that turn out to be dead, per connection */
 
 struct listener {
@@ -42,6 +44,7 @@ struct listener {
 	int kernel_fd, live_fd;
 	struct loop_watch *kernel_watch, *live_watch;
 	bool kernel_paused;
+	uint8_t looks;             /* soon again, so often: the program seems to have ended */
 	uint64_t accepted;
 	struct sockaddr_un name;
 	socklen_t name_len;
@@ -266,9 +269,11 @@ static void on_live(void *arg, uint32_t events, struct pn_time now)
 
 	(void)events;
 	l->api->now = now;
-	/* That end may have been closed alone: the hint is used up. */
+	/* That end may have been closed alone: the hint is used up.  Or it is the first
+	 * that an ending program loses, and the listener itself goes a moment later. */
 	api_close(l->api, &l->live_watch, &l->live_fd);
-	listener_check(l);
+	l->looks = LOOKS;
+	l->api->tick = pn_time_min(l->api->tick, now);
 }
 
 /* Making one --------------------------------------------------------------- */
@@ -435,6 +440,8 @@ void listener_tick(struct api *api)
 			l->kernel_paused = false;
 			loop_watch_set(api->cfg.loop, l->kernel_watch, LOOP_IN);
 		}
+		if (l->looks && --l->looks)
+			api->tick = pn_time_min(api->tick, pn_time_add(api->now, LOOK_NS));
 		listener_check(l);
 	}
 }
