@@ -64,7 +64,7 @@ void adj_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 	t->has_secret = cfg->has_secret;
 	if (cfg->has_secret)
 		memcpy(t->secret, cfg->secret, sizeof(t->secret));
-	t->caps = crypto_has_aes() ? NOISE_CAP_AES : 0;
+	t->caps = (crypto_has_aes() ? NOISE_CAP_AES : 0) | (cfg->leaf ? NOISE_CAP_LEAF : 0);
 	noise_mac1_key(t->mac1_key, net->id);
 	noise_cookie_key(t->cookie_key, net->id);
 	t->cookie_until = PN_TIME_ZERO;
@@ -227,6 +227,17 @@ bool adj_allowed(const struct net *net, const uint8_t id[PN_ID_LEN])
 	return t->allow_all;
 }
 
+uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], struct pn_time now)
+{
+	const struct adj_table *t = net->adjs;
+
+	for (uint32_t i = 0; i < EXPELLED_MAX; i++)
+		if (pn_time_before(now, t->expelled[i].until) &&
+		    memcmp(t->expelled[i].id, id, PN_ID_LEN) == 0)
+			return pn_time_until(now, t->expelled[i].until);
+	return 0;
+}
+
 /* Up and down ----------------------------------------------------------------- */
 
 static void neighbour_event(struct net *net, uint32_t i, enum net_event_kind kind,
@@ -251,6 +262,7 @@ static void came_up(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time
 	a->state = ADJ_UP;
 	a->collect_at = PN_TIME_NEVER;
 	p->payload_max = (uint32_t)pn_min(pn_max(whole, PN_MTU_MIN), PN_PKT_MAX);
+	p->leaf = a->sess[CUR].leaf;
 	p->facet = 0;
 	p->peer_facet = 0;
 	a->rx_packets = a->rx_bytes = a->tx_packets = a->tx_bytes = 0;
@@ -349,6 +361,48 @@ void adj_go_down(struct net *net, uint32_t i, enum net_err why, struct pn_time n
 	if (!link_of(net, pub_of(net, i)->link)->carrier)
 		a->hs_next = PN_TIME_NEVER;
 	timer_set(net, &a->timer, a->hs_next);
+}
+
+/* The entry of @id, or the one that ends soonest. */
+static struct expelled *expelled_slot(struct adj_table *t, const uint8_t id[PN_ID_LEN])
+{
+	struct expelled *soonest = &t->expelled[0];
+
+	for (uint32_t i = 0; i < EXPELLED_MAX; i++) {
+		if (memcmp(t->expelled[i].id, id, PN_ID_LEN) == 0)
+			return &t->expelled[i];
+		if (pn_time_before(t->expelled[i].until, soonest->until))
+			soonest = &t->expelled[i];
+	}
+	return soonest;
+}
+
+void adj_expel(struct net *net, uint32_t adj, uint64_t ns, struct pn_time now)
+{
+	struct adj_table *t = net->adjs;
+	struct expelled *e;
+	uint8_t id[PN_ID_LEN];
+
+	PN_ASSERT(pub_of(net, adj)->up);
+	PN_ASSERT(pub_of(net, adj)->kind != ADJ_INTERNAL);
+	memcpy(id, pub_of(net, adj)->id, PN_ID_LEN);
+	e = expelled_slot(t, id);
+	memcpy(e->id, id, PN_ID_LEN);
+	e->until = pn_time_add(now, ns);
+	count(net, adj_expelled);
+	for (uint32_t i = 0; i < t->used; i++) {
+		if (t->pub[i].kind == ADJ_INTERNAL || !t->a[i].id_known ||
+		    memcmp(t->pub[i].id, id, PN_ID_LEN) != 0)
+			continue;
+		if (t->a[i].state == ADJ_UP) {
+			ctlq_goodbye(net, i, NET_ERR_EXPELLED, now);
+			adj_go_down(net, i, NET_ERR_EXPELLED, now);
+		} else if (t->a[i].state == ADJ_PENDING ||
+			   (t->a[i].state == ADJ_DIAL && !t->a[i].is_static)) {
+			adj_end(net, i, now);
+		}
+		hs_forget(&t->a[i]);    /* a response on its way finds nothing */
+	}
 }
 
 void adj_auth_event(struct net *net, int link, const struct pn_lladdr *ll, enum net_err reason,
@@ -536,6 +590,7 @@ bool net_neighbour_at(const struct net *net, size_t index, struct net_neighbour 
 		out->peer_facet = p->peer_facet;
 		out->same_network = neighbour_addr(net, i, &out->addr);
 		out->cost = p->cost;
+		out->leaf = p->leaf;
 		out->rtt_ns = a->srtt_ns;
 		out->up_ns = pn_time_since(now, a->up_at);
 		out->rx_packets = a->rx_packets;

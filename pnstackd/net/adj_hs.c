@@ -83,6 +83,7 @@ static bool session_start(struct net *net, uint32_t i, const struct noise_keys *
 	s->mtu = (uint32_t)pn_min(theirs->mtu, link_of(net, link)->cfg.mtu);
 	s->initiator = initiator;
 	s->seal_full = (caps | theirs->caps) & NOISE_CAP_SEAL_FULL;
+	s->leaf = theirs->caps & NOISE_CAP_LEAF;
 	return true;
 }
 
@@ -320,6 +321,10 @@ static uint32_t entry_for(struct net *net, const struct pn_pkt *pkt, const uint8
 	if (memcmp(id, net->id, PN_ID_LEN) == 0 || !adj_allowed(net, id)) {
 		count(net, hs_refused);
 		adj_auth_event(net, pkt->link, &pkt->ll, NET_ERR_POLICY, now);
+		return ADJ_NONE;
+	}
+	if (adj_expelled_ns(net, id, now)) {
+		count(net, hs_expelled);
 		return ADJ_NONE;
 	}
 	if (i != ADJ_NONE)

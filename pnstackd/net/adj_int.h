@@ -54,6 +54,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define CTL_WINDOW         4     /* control messages in flight */
 #define SPLIT_SLOTS        2     /* frames being put together, per adjacency */
 #define SEEN_SLOTS         64    /* timestamps of identities that are gone */
+#define EXPELLED_MAX       32    /* identities refused for a while */
 #define HS_LOAD_PER_S      200   /* initiations per second; above: cookies */
 #define HS_MAX_PER_S       2000  /* above: dropped */
 
@@ -105,6 +106,7 @@ struct session {
 	uint32_t mtu;                /* largest frame: the smaller of both links' */
 	bool initiator;
 	bool seal_full;
+	bool leaf;                   /* so it told */
 	struct replay replay;
 };
 enum session_slot { CUR, PREV, NEXT, SESSIONS };
@@ -188,6 +190,7 @@ struct link {
 };
 
 struct seen { uint64_t key, boot, counter; };
+struct expelled { uint8_t id[PN_ID_LEN]; struct pn_time until; };
 
 struct adj_table {
 	struct adj *a;               /* [max] */
@@ -206,6 +209,7 @@ struct adj_table {
 	struct pn_time hs_window;    /* a second in which initiations are counted */
 	uint32_t hs_count;
 	struct seen seen[SEEN_SLOTS];
+	struct expelled expelled[EXPELLED_MAX];
 	struct crypto_ciphers ciphers;
 	uint16_t dirty_head;         /* index + 1 */
 	struct pn_pktq internal_q;   /* messages between our own facets */
@@ -259,6 +263,8 @@ struct pn_pkt *frame_new(struct net *net, int link, const struct pn_lladdr *ll);
 /** frame_out() - hand a frame to the host: takes it */
 void frame_out(struct net *net, struct pn_pkt *pkt, bool control);
 bool adj_allowed(const struct net *net, const uint8_t id[PN_ID_LEN]);
+/** adj_expelled_ns() - Return: for how long an identity is still refused; 0: it is not */
+uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], struct pn_time now);
 
 /* adj_hs.c */
 bool hs_admit(struct net *net, struct pn_time now);   /* false: too many per second */

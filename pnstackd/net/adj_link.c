@@ -194,7 +194,8 @@ void link_on_hello(struct net *net, const struct pn_pkt *pkt, struct pn_time now
 		count(net, rx_malformed);
 		return;
 	}
-	if (memcmp(id, net->id, PN_ID_LEN) == 0 || !adj_allowed(net, id))
+	if (memcmp(id, net->id, PN_ID_LEN) == 0 || !adj_allowed(net, id) ||
+	    adj_expelled_ns(net, id, now))
 		return;
 	i = adj_find_id(net, pkt->link, id);
 	if (i == ADJ_NONE) {
@@ -350,6 +351,11 @@ void link_dial(struct net *net, uint32_t i, struct pn_time now)
 			adj_end(net, i, now);
 		else
 			hs_initiate(net, i, now);
+		return;
+	}
+	if (a->id_known && adj_expelled_ns(net, p->id, now)) {
+		a->hs_next = pn_time_add(now, adj_expelled_ns(net, p->id, now));
+		live_rearm(net, i, now);
 		return;
 	}
 	twin = a->id_known ? adj_find_id(net, p->link, p->id) : ADJ_NONE;

@@ -321,6 +321,7 @@ const char *net_err_text(enum net_err err)
 		[NET_ERR_CARRIER] = "link lost its carrier",
 		[NET_ERR_GOODBYE] = "neighbour left",
 		[NET_ERR_REPLACED] = "replaced by a newer adjacency",
+		[NET_ERR_EXPELLED] = "expelled",
 	};
 
 	static_assert(PN_ARRAY_LEN(text) == NET_ERR_COUNT, "a text for each");

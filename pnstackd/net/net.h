@@ -56,6 +56,7 @@ struct net_config {
 	uint32_t allowed_count;      /* identities in allowed; copied at init */
 	bool has_secret;             /* closed network: */
 	uint8_t secret[32];          /* mixed into every link handshake */
+	bool leaf;                   /* carry nobody else's traffic; neighbours are told */
 };
 
 /** net_config_default() - the limits a daemon starts with; keys left zero */
@@ -222,6 +223,7 @@ enum net_err {
 	NET_ERR_CARRIER,     /* link lost its carrier */
 	NET_ERR_GOODBYE,     /* neighbour left */
 	NET_ERR_REPLACED,    /* a newer adjacency took its place */
+	NET_ERR_EXPELLED,    /* refused for a while: it did not do its share */
 	NET_ERR_COUNT
 };
 const char *net_err_text(enum net_err err);
@@ -261,6 +263,7 @@ struct net_neighbour {
 	uint64_t addr;         /* of its facet */
 	bool same_network;
 	uint16_t cost;
+	bool leaf;             /* it carries nobody else's traffic */
 	uint64_t rtt_ns;       /* smoothed; 0 unknown */
 	uint64_t up_ns;        /* since the handshake */
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;

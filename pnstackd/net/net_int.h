@@ -54,6 +54,7 @@ struct adj;   /* private parts in adj_int.h */
 struct adj_pub {
 	uint32_t index;
 	bool up;                     /* keys confirmed in both directions */
+	bool leaf;                   /* it carries nobody else's traffic; told in the handshake */
 	enum adj_kind kind;
 	int link;
 	uint8_t id[PN_ID_LEN];       /* the neighbour */
@@ -90,6 +91,10 @@ void adj_data_send(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_
  *  in its internal_peer; or PN_EFULL */
 int adj_internal_add(struct net *net, uint16_t facet_a, uint16_t facet_b);
 void adj_internal_del(struct net *net, uint32_t adj);
+/** adj_expel() - take an adjacency down, and refuse its identity on all links of this
+ *  node for @ns.  Bounded: of too many the one that ends soonest is let in again
+ *  @adj: up, not internal; ctl_on_adj_down() is called before this returns */
+void adj_expel(struct net *net, uint32_t adj, uint64_t ns, struct pn_time now);
 
 /* Up-calls out of adj.c, implemented in ctl.c and fwd.c. */
 void ctl_on_adj_up(struct net *net, uint32_t adj, struct pn_time now);
@@ -199,7 +204,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(rx_frames) X(rx_runt) X(rx_bad_version) X(rx_unknown_type) \
 	X(rx_no_adjacency) X(rx_auth_failed) X(rx_replayed) X(rx_too_long) \
 	X(rx_malformed) X(rx_split_lost) X(hs_initiations) X(hs_responses) \
-	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(adj_up) \
+	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(hs_expelled) X(adj_expelled) X(adj_up) \
 	X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(tx_no_buffer) \
 	X(tx_too_big) X(tx_control_bytes) X(tx_frames) X(events_dropped) \
 	X(fwd_forwarded) X(fwd_delivered) X(fwd_no_route) X(fwd_hop_limit) \

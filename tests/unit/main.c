@@ -13,6 +13,7 @@
 #define SUITES(X)	\
 	X(adj)		\
 	X(adj_life)	\
+	X(adj_policy)	\
 	X(api_wire)	\
 	X(bytes)	\
 	X(config)	\
