@@ -150,9 +150,11 @@ $(B)/pnstackd: $(call objs,$(MAIN_SRC)) $(call objs,libpeernet/api_wire.c) $(ARC
 	$(call say,LD)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(GROUP) $(SESSION_LIBS) $(NET_LIBS) $(HOST_LIBS)
 
+# what tests/sim/byzantine.c changes at nodes that are not honest
+SIM_WRAPS := fwd_on_packet
 $(B)/pnsim: $(call objs,$(SIM_SRC)) $(B)/session.a $(B)/net.a $(B)/base.a
 	$(call say,LD)
-	$(Q)$(LINK) -o $@ $^ $(SESSION_LIBS) $(NET_LIBS) $(JANSSON_LIBS) -lm
+	$(Q)$(LINK) $(SIM_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(SESSION_LIBS) $(NET_LIBS) $(JANSSON_LIBS) -lm
 
 # a program of its own: it brings its own network layer
 $(B)/unit-session: $(call objs,$(sort $(wildcard tests/unit/session/*.c))) $(B)/session.a $(B)/base.a

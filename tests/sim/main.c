@@ -18,7 +18,8 @@ static char repeat_command[1024]; /* for reports, and for what is printed on an 
 
 enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_SILENT, OPT_LOSS,
        OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON, OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
-       OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_HELP };
+       OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_BYZANTINE,
+       OPT_BYZANTINE_WITHIN, OPT_HELP };
 
 static const struct option options[] = {
 	{ "topology", required_argument, NULL, OPT_TOPOLOGY },
@@ -39,6 +40,8 @@ static const struct option options[] = {
 	{ "settle", required_argument, NULL, OPT_SETTLE },
 	{ "cap", required_argument, NULL, OPT_CAP },
 	{ "reorder", no_argument, NULL, OPT_REORDER },
+	{ "byzantine", required_argument, NULL, OPT_BYZANTINE },
+	{ "byzantine-within", required_argument, NULL, OPT_BYZANTINE_WITHIN },
 	{ "dump", no_argument, NULL, OPT_DUMP },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -49,8 +52,10 @@ static const char usage_text[] =
 	"             [--seconds S] [--cap S] [--within S] [--kill N [--silent]\n"
 	"             [--settle S] [--recover-within S]] [--loss P] [--delay MS]\n"
 	"             [--reorder] [--start-spread S] [--pings N] [--pairs N]\n"
+	"             [--byzantine KIND:SHARE[@S]]... [--byzantine-within S]\n"
 	"             [--trace] [--dump] [--json]\n"
-	"generators: line:N ring:N star:N grid:WxH rtree:N geometric:N scalefree:N\n";
+	"generators: line:N ring:N star:N grid:WxH rtree:N geometric:N scalefree:N\n"
+	"kinds: drop\n";
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) usage_error(const char *fmt, ...)
 {
@@ -119,6 +124,11 @@ static void argument(struct arguments *a, int opt, const char *name)
 	case OPT_SETTLE: r->settle = real_arg(name, optarg, 1e6); break;
 	case OPT_CAP: r->cap = real_arg(name, optarg, 1e6); break;
 	case OPT_REORDER: r->sim.reorder = true; break;
+	case OPT_BYZANTINE:
+		if (!byz_parse(&r->byz, optarg))
+			usage_error("--%s: %s is not KIND:SHARE[@SECONDS]", name, optarg);
+		break;
+	case OPT_BYZANTINE_WITHIN: r->byz.within = real_arg(name, optarg, 3600); break;
 	case OPT_DUMP: r->dump = true; break;
 	case OPT_HELP:
 		fputs(usage_text, stdout);
@@ -137,7 +147,7 @@ static void arguments_parse(struct arguments *a, int argc, char **argv)
 		.sim = { .seed = 1, .delay_ns = PN_MS(1), .start_spread_ns = PN_MS(200),
 			 .mtu = 1500, .link_header = 14 },
 		.cap = 90, .recover_within = 60, .settle = 15, .pings = 200, .pairs = 20000,
-		.probes_per_s = 20,
+		.probes_per_s = 20, .byz = { .within = 30 },
 	} };
 	while ((opt = getopt_long(argc, argv, "", options, &index)) != -1)
 		argument(a, opt, options[index].name);

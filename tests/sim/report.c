@@ -53,6 +53,46 @@ static json_t *kills(const struct topology *topo, const struct run_result *res)
 	return list;
 }
 
+static json_t *pair_of(double a, double b)
+{
+	return json_pack("[o, o]", number(a), number(b));
+}
+
+static json_t *byzantine(const struct run_config *cfg, const struct run_result *res)
+{
+	const struct damage *d = &res->damage;
+	json_t *o, *groups = json_array(), *series = json_array();
+	uint32_t i;
+
+	for (i = 0; i < cfg->byz.count; i++) {
+		const struct byz_group *g = &cfg->byz.group[i];
+
+		json_array_append_new(groups, json_pack("{s:s, s:f, s:o}", "kind",
+							byz_kind_name(g->kind), "share", g->share,
+							"at_s", number_or_null(g->at_s)));
+	}
+	for (i = 0; i < d->series_count; i++)
+		json_array_append_new(series, number(d->series[i]));
+	o = json_pack("{s:o, s:i, s:i, s:i, s:o}", "groups", groups, "nodes", (int)d->byzantine,
+		      "honest", (int)d->honest, "pairs", (int)d->pairs, "within_s",
+		      number(d->within));
+	json_object_set_new(o, "working", number(d->working));
+	json_object_set_new(o, "ever", number(d->ever));
+	json_object_set_new(o, "found", number(d->found));
+	json_object_set_new(o, "first_second", number(d->first));
+	json_object_set_new(o, "answered_per_second", series);
+	json_object_set_new(o, "clean_paths", pair_of(d->clean_before, d->clean_after));
+	json_object_set_new(o, "adjacencies_with_byzantine",
+			    pair_of(d->edges_bad[0], d->edges_bad[1]));
+	json_object_set_new(o, "adjacencies_of_honest",
+			    pair_of(d->edges_good[0], d->edges_good[1]));
+	json_object_set_new(o, "duplicated", json_integer(d->duplicated));
+	json_object_set_new(o, "readdressed", json_integer(d->readdressed));
+	json_object_set_new(o, "wrong_identity", json_integer(d->wrong));
+	json_object_set_new(o, "acts", json_integer((json_int_t)d->acts));
+	return o;
+}
+
 static json_t *counters(const struct run_result *res)
 {
 	json_t *o = json_object();
@@ -102,6 +142,7 @@ int report_json(const struct topology *topo, const char *spec, const struct run_
 	SET("frames_lost", json_integer((json_int_t)res->frames_lost));
 	SET("frames_misdirected", json_integer((json_int_t)res->frames_misdirected));
 	SET("virtual_s", number(res->virtual_s));
+	SET("byzantine", res->damage.within > 0 ? byzantine(cfg, res) : json_null());
 	SET("kills", kills(topo, res));
 	SET("counters", counters(res));
 	SET("invariants", invariants(res));
@@ -134,6 +175,20 @@ static void text_kills(const struct topology *topo, const struct run_result *res
 	       100 * share(res->probes_arrived, res->probes), (unsigned long long)res->probes);
 }
 
+static void text_byzantine(const struct run_result *res)
+{
+	const struct damage *d = &res->damage;
+
+	if (d->within <= 0)
+		return;
+	printf("%-24s %10u, %u honest, %llu misdeeds\n", "Byzantine nodes", d->byzantine,
+	       d->honest, (unsigned long long)d->acts);
+	printf("%-24s %9.1f %% of %u work after %.0f s, %.1f %% in the first second\n",
+	       "honest pairs", 100 * d->working, d->pairs, d->within, 100 * d->first);
+	printf("%-24s %10u duplicated, %u re-addressed, %u packets to a wrong identity\n",
+	       "damage", d->duplicated, d->readdressed, d->wrong);
+}
+
 int report_text(const struct topology *topo, const char *spec, const struct run_config *cfg,
 		const struct run_result *res, const char *repeat)
 {
@@ -158,6 +213,7 @@ int report_text(const struct topology *topo, const char *spec, const struct run_
 		       res->control_bytes_per_node_s);
 	printf("%-24s %9.1f %% of %u, %.1f ms\n", "pings answered",
 	       100 * share(res->answered, res->pings), res->pings, res->ping_rtt_ms);
+	text_byzantine(res);
 	text_kills(topo, res);
 	putchar('\n');
 	for (i = 0; i < CHECK_COUNT; i++)

@@ -63,7 +63,7 @@ static void note(struct course *c, const struct violations *v)
 	unsigned i;
 
 	for (i = 0; i < CHECK_COUNT; i++)
-		if (v->bad[i])
+		if (v->bad[i] && (i > CHECK_REACHABLE || !byz_lies()))
 			violation(&c->res->violations, i, "%s (at %.3f s, seed %llu)", v->text[i],
 				  sim_seconds(&c->sim), (unsigned long long)c->cfg->sim.seed);
 }
@@ -342,12 +342,15 @@ void run(const struct topology *topo, const struct run_config *cfg, struct run_r
 	c.step_ns = topo->node_count <= 1000 ? PN_MS(250) : PN_S(1);
 	rng_init(&c.rng, cfg->sim.seed, "faults");
 	sim_init(&c.sim, topo, &cfg->sim);
+	byz_start(&c.sim, &cfg->byz);
 	traffic_init(&c.traffic, &c.sim);
 
 	if (converge(&c))
 		rest(&c);
 	measure(&c);
 	too_late(&c);
+	if (cfg->byz.count > 0)
+		damage_measure(&c.sim, cfg->byz.within, &res->damage);
 	if (res->converged_s >= 0)
 		faults(&c);
 
@@ -362,6 +365,7 @@ void run(const struct topology *topo, const struct run_config *cfg, struct run_r
 	res->frames_lost = c.sim.lost_frames;
 	res->frames_misdirected = c.sim.misdirected_frames;
 	sim_fini(&c.sim);
+	byz_end();
 	note(&c, &c.sim.violations);
 	if (cfg->progress)
 		fputs("\r\033[K", stderr);
@@ -371,4 +375,5 @@ void run_result_free(struct run_result *res)
 {
 	free(res->kills);
 	free(res->counters);
+	damage_free(&res->damage);
 }

@@ -4,6 +4,7 @@
 #define SIM_RUN_H
 
 #include "tests/sim/check.h"
+#include "tests/sim/damage.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/medium.h"
 
@@ -18,6 +19,7 @@ struct run_config {
 	bool silent;		/* crashes leave the carrier */
 	uint32_t pings;
 	uint32_t pairs;
+	struct byz_config byz;	/* Byzantine nodes */
 	double probes_per_s;	/* while faults happen */
 	bool progress;		/* on stderr */
 	bool dump;		/* all nodes on stderr, at the end */
@@ -46,6 +48,7 @@ struct run_result {
 	uint64_t probes, probes_arrived;
 	double mem_per_node;	/* bytes */
 	uint64_t frames_lost, frames_misdirected;
+	struct damage damage;	/* by Byzantine nodes; pairs 0: not measured */
 	struct run_kill *kills;	/* owned */
 	uint32_t kill_count;
 	struct net_counter *counters; /* sums over the live nodes at the end; owned */
