@@ -75,6 +75,7 @@ if [ -z "${SEED:-}" ]; then
 	refuses 2 "a file that is cut off" --topology "$tmp/bad.json"
 	refuses 2 "a generator without a size" --topology grid:0x3
 	refuses 2 "a seed that is no number" --topology line:4 --seed x
+	refuses 2 "a Byzantine kind that there is not" --topology line:4 --byzantine saint:0.5
 	if "$sim" --topology line:8 --within 0.001 --json >"$tmp/out" 2>"$tmp/err"; then
 		not_ok "a bound that cannot be held is noticed"
 	elif grep -q '"one_network": ".*seed 1' "$tmp/out"; then
@@ -90,6 +91,10 @@ if [ -z "${SEED:-}" ]; then
 	else
 		not_ok "the same seed gives the same run"
 	fi
+
+	# In the middle of a line one dropper cuts it: nobody is connected through
+	# honest nodes with the other side, and all others must not notice
+	simulate "a dropper on a line" --topology line:20 --byzantine drop:0.05 --byzantine-within 5
 
 	while read -r file; do
 		while read -r line; do
