@@ -82,6 +82,26 @@ one_network()
 		.min_ns <= .p50_ns and .p50_ns <= .p99_ns and .p99_ns <= .max_ns and .min_ns > 0'
 }
 
+@test "pnping: several names, the exit code of the worst" {
+	run on A "$PN_BUILD/pnping" -c 2 -i 0.05 b c d e
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c 'bytes from [bcde]: seq=[12] ' <<<"$output")" -eq 8 ]
+	[[ $output == *'e: 2/2 received, 0% loss, rtt min/avg/max'* ]]
+	[[ ${lines[-1]} == '4 of 4 names answered, time '* ]]
+	on A "$PN_BUILD/pnping" --json -A -c 3 e b e | jq -e '
+		.names == 3 and .answered == 3 and [.targets[].target] == ["e", "b", "e"] and
+		all(.targets[]; .sent == 3 and .received == 3 and (.rtts_ns | length) == 3)'
+	run on A "$PN_BUILD/pnping" --json -c 1 -W 2 b \
+		aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.pn.alt
+	echo "$output"
+	[ "$status" -eq 1 ]
+	jq -e '.answered == 1 and .targets[0].received == 1 and .targets[1].received == 0' \
+		<<<"$output"
+	run on A "$PN_BUILD/pnping" -c 1 b nobody-knows-me
+	[ "$status" -eq 2 ]
+}
+
 @test "pnping: nobody answers: exit code 1; hop limit: an error that says so" {
 	run on A "$PN_BUILD/pnping" -c 1 -W 3 \
 		aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.pn.alt
@@ -114,7 +134,7 @@ one_network()
 			[[ $output == *"$name"* ]]
 		done
 	done
-	for args in 'pnping' 'pnping -c 0 e' 'pnping -i 1x e' 'pnping e e' 'pnping --nonsense e' \
+	for args in 'pnping' 'pnping -c 0 e' 'pnping -i 1x e' 'pnping --nonsense e' \
 		'pntrace' 'pntrace -q 11 e' 'pnctl' 'pnctl frobnicate' 'pnctl lookup' \
 		'pnctl link' 'pnctl link frob x' 'pnctl id x'; do
 		# shellcheck disable=SC2086
