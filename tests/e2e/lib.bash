@@ -29,6 +29,10 @@ net_down()
 {
 	local node pid
 	[ -n "${PN_DIR-}" ] || return 0
+	# all are told before the first is waited for
+	for pid in "$PN_DIR"/*/pid; do
+		[ ! -e "$pid" ] || kill -TERM "$(cat "$pid")" 2>/dev/null || true
+	done
 	for node in $(nodes); do
 		stop "$node" TERM
 		# programs that a test left behind in there
@@ -161,8 +165,10 @@ answers_or_ended()
 # alive PID: a zombie is not
 alive()
 {
-	local state
-	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+	local word state=
+	while read -r word state _; do
+		[ "$word" != State: ] || break
+	done 2>/dev/null <"/proc/$1/status" || return
 	[ -n "$state" ] && [ "$state" != Z ]
 }
 
@@ -176,21 +182,6 @@ running()
 {
 	local pid
 	pid=$(cat "$PN_DIR/$1/pid" 2>/dev/null) && alive "$pid"
-}
-
-ended()
-{
-	answers "$1" || ! running "$1"
-}
-
-# running NODE: is its daemon alive?
-running()
-{
-	local pid state
-	pid=$(cat "$PN_DIR/$1/pid" 2>/dev/null) || return 1
-	# a zombie is not
-	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$pid/status" 2>/dev/null)
-	[ -n "$state" ] && [ "$state" != Z ]
 }
 
 ended()
