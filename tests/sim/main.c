@@ -16,7 +16,7 @@
 
 static char repeat_command[1024]; /* for reports, and for what is printed on an abort */
 
-enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_SILENT, OPT_LOSS,
+enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_KILL_LEADER, OPT_SILENT, OPT_LOSS,
        OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON, OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
        OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_BYZANTINE,
        OPT_BYZANTINE_WITHIN, OPT_HELP };
@@ -27,6 +27,7 @@ static const struct option options[] = {
 	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "seconds", required_argument, NULL, OPT_SECONDS },
 	{ "kill", required_argument, NULL, OPT_KILL },
+	{ "kill-leader", no_argument, NULL, OPT_KILL_LEADER },
 	{ "silent", no_argument, NULL, OPT_SILENT },
 	{ "loss", required_argument, NULL, OPT_LOSS },
 	{ "delay", required_argument, NULL, OPT_DELAY },
@@ -49,7 +50,7 @@ static const struct option options[] = {
 
 static const char usage_text[] =
 	"usage: pnsim --topology FILE|GENERATOR:SIZE [--nodes-limit N] [--seed N]\n"
-	"             [--seconds S] [--cap S] [--within S] [--kill N [--silent]\n"
+	"             [--seconds S] [--cap S] [--within S] [--kill N [--kill-leader] [--silent]\n"
 	"             [--settle S] [--recover-within S]] [--loss P] [--delay MS]\n"
 	"             [--reorder] [--start-spread S] [--pings N] [--pairs N]\n"
 	"             [--byzantine KIND:SHARE[@S]]... [--byzantine-within S]\n"
@@ -109,6 +110,7 @@ static void argument(struct arguments *a, int opt, const char *name)
 	case OPT_SEED: r->sim.seed = number_arg(name, optarg, INT64_MAX); break;
 	case OPT_SECONDS: r->seconds = real_arg(name, optarg, 1e6); break;
 	case OPT_KILL: r->kills = (uint32_t)number_arg(name, optarg, SIM_NODES_MAX); break;
+	case OPT_KILL_LEADER: r->kill_leaders = true; break;
 	case OPT_SILENT: r->silent = true; break;
 	case OPT_LOSS: r->sim.loss = real_arg(name, optarg, 1); break;
 	case OPT_DELAY: r->sim.delay_ns = (uint64_t)(real_arg(name, optarg, 60000) * 1e6); break;

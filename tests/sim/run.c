@@ -182,7 +182,7 @@ static uint32_t root_leader(const struct sim *sim, uint32_t node)
 	return leader != UINT32_MAX && sim_node_live(sim, leader) ? leader : node;
 }
 
-/* Each fourth victim is a root's leader, the others are random. */
+/* Each fourth victim is a root's leader, or all are; the others are random. */
 static uint32_t victim(struct course *c, uint32_t number)
 {
 	uint32_t node;
@@ -190,7 +190,7 @@ static uint32_t victim(struct course *c, uint32_t number)
 	do
 		node = (uint32_t)rng_below(&c->rng, c->sim.topo->node_count);
 	while (!sim_node_live(&c->sim, node));
-	return number % 4 == 3 ? root_leader(&c->sim, node) : node;
+	return c->cfg->kill_leaders || number % 4 == 3 ? root_leader(&c->sim, node) : node;
 }
 
 /* Addresses of a node in one number, to see whether any has changed */
