@@ -268,6 +268,7 @@ static void came_up(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time
 	a->rx_packets = a->rx_bytes = a->tx_packets = a->tx_bytes = 0;
 	live_start(net, i, rtt_ns, now);
 	p->up = true;
+	net->adjs->up_count++;
 	count(net, adj_up);
 	neighbour_event(net, i, NET_EV_NEIGHBOUR_UP, NET_ERR_NONE);
 	ctl_on_adj_up(net, i, now);
@@ -279,7 +280,9 @@ static void went_down(struct net *net, uint32_t i, enum net_err why, struct pn_t
 	struct adj *a = adj_of(net, i);
 
 	PN_ASSERT(a->state == ADJ_UP);
+	PN_ASSERT(net->adjs->up_count > 0);
 	pub_of(net, i)->up = false;
+	net->adjs->up_count--;
 	ctlq_reset(net, a);
 	split_drop(net, a, true, now);
 	session_wipe(&a->sess[CUR]);
@@ -347,6 +350,8 @@ void adj_go_down(struct net *net, uint32_t i, enum net_err why, struct pn_time n
 	release(net, a);
 	if (why == NET_ERR_TIMEOUT)
 		link_hurry(net, pub_of(net, i)->link, now);
+	if (why == NET_ERR_TIMEOUT || why == NET_ERR_CARRIER)
+		live_change(net, now);
 	if (!a->is_static) {
 		adj_end(net, i, now);
 		return;
@@ -395,7 +400,7 @@ void adj_expel(struct net *net, uint32_t adj, uint64_t ns, struct pn_time now)
 		    memcmp(t->pub[i].id, id, PN_ID_LEN) != 0)
 			continue;
 		if (t->a[i].state == ADJ_UP) {
-			ctlq_goodbye(net, i, NET_ERR_EXPELLED, now);
+			ctlq_goodbye(net, i, NET_ERR_EXPELLED);
 			adj_go_down(net, i, NET_ERR_EXPELLED, now);
 		} else if (t->a[i].state == ADJ_PENDING ||
 			   (t->a[i].state == ADJ_DIAL && !t->a[i].is_static)) {
@@ -429,7 +434,7 @@ void adj_goodbye(struct net *net, struct pn_time now)
 		if (t->a[i].state == ADJ_FREE || t->pub[i].kind == ADJ_INTERNAL)
 			continue;
 		if (t->a[i].state == ADJ_UP)
-			ctlq_goodbye(net, i, NET_ERR_GOODBYE, now);
+			ctlq_goodbye(net, i, NET_ERR_GOODBYE);
 		t->pub[i].up = false;
 		t->a[i].is_static = false;
 		if (t->a[i].state != ADJ_ENDED)

@@ -64,7 +64,7 @@ void ctlq_mark(struct net *net, uint32_t i)
 
 /* Filling frames ------------------------------------------------------------------ */
 
-static void send_open(struct net *net, uint32_t i, struct pn_time now)
+static void send_open(struct net *net, uint32_t i)
 {
 	struct adj *a = adj_of(net, i);
 	struct pn_pkt *pkt = a->open;
@@ -72,7 +72,7 @@ static void send_open(struct net *net, uint32_t i, struct pn_time now)
 	if (!pkt)
 		return;
 	a->open = NULL;
-	if (a->ctl_expect != 0 || a->ack_now || !pn_time_is_never(a->ack_at)) {
+	if (a->ack_now || !pn_time_is_never(a->ack_at)) {
 		uint8_t *p = pn_pkt_append(pkt, ACK_LEN);
 
 		p[0] = REC_ACK;
@@ -82,14 +82,13 @@ static void send_open(struct net *net, uint32_t i, struct pn_time now)
 		p[4] = (uint8_t)a->ctl_expect;
 	}
 	a->ack_now = false;
-	a->ack_at = PN_TIME_NEVER;
-	seal_control(net, i, pkt, now);
+	a->ack_at = a->owe_at = PN_TIME_NEVER;
+	seal_control(net, i, pkt, a->open_what);
 }
 
 /* Room for a record of @len bytes in the open frame.  Return: a writer that is bad if
  * there is no buffer */
-static struct pn_wr record_open(struct net *net, uint32_t i, enum record kind, size_t len,
-				struct pn_time now)
+static struct pn_wr record_open(struct net *net, uint32_t i, enum record kind, size_t len)
 {
 	struct adj *a = adj_of(net, i);
 	size_t want = REC_HDR_LEN + len;
@@ -98,7 +97,7 @@ static struct pn_wr record_open(struct net *net, uint32_t i, enum record kind, s
 
 	if (a->open && (a->open->len + want > limit ||
 			pn_pkt_room(a->open) < want + ACK_LEN + CRYPTO_TAG_LEN))
-		send_open(net, i, now);
+		send_open(net, i);
 	if (!a->open)
 		a->open = frame_new(net, pub_of(net, i)->link, NULL);
 	if (!a->open || pn_pkt_room(a->open) < want + ACK_LEN + CRYPTO_TAG_LEN) {
@@ -106,6 +105,10 @@ static struct pn_wr record_open(struct net *net, uint32_t i, enum record kind, s
 		pn_wr_fail(&w);
 		return w;
 	}
+	if (!a->open->len)
+		a->open_what = COUNT_tx_hello_bytes;
+	if (kind == REC_MESSAGE || kind == REC_SOFT)
+		a->open_what = COUNT_tx_message_bytes;
 	pn_wr_init(&w, pn_pkt_append(a->open, (uint32_t)want), want);
 	pn_wr_u8(&w, kind);
 	pn_wr_u16(&w, len);
@@ -115,11 +118,12 @@ static struct pn_wr record_open(struct net *net, uint32_t i, enum record kind, s
 static void send_hello_record(struct net *net, uint32_t i, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
-	struct pn_wr w = record_open(net, i, REC_HELLO, HELLO_BODY_LEN, now);
+	bool timed = live_hello_timed(net, i, now);
+	struct pn_wr w = record_open(net, i, REC_HELLO, timed ? HELLO_BODY_LEN : HELLO_BODY_MIN);
 
 	if (!pn_wr_ok(&w))
 		return;		/* no buffer: the timer comes again */
-	live_hello_build(net, i, &w, now);
+	live_hello_build(net, i, &w, timed, now);
 	PN_ASSERT(pn_wr_ok(&w));
 	PN_ASSERT(w.len == w.cap);
 	a->hello_now = a->hello_ask = false;
@@ -136,14 +140,14 @@ static void send_messages(struct net *net, uint32_t i, struct pn_time now)
 
 		if ((int16_t)(seq - a->ctl_sent) < 0)
 			continue;
-		w = record_open(net, i, REC_MESSAGE, 2 + (size_t)m->len, now);
+		w = record_open(net, i, REC_MESSAGE, 2 + (size_t)m->len);
 		if (!pn_wr_ok(&w))
 			break;
 		pn_wr_u16(&w, seq);
 		pn_wr_bytes(&w, m->data, m->len);
 		PN_ASSERT(pn_wr_ok(&w));
 		a->ctl_sent = (uint16_t)(seq + 1);
-		live_on_tx(net, i, now);
+		live_expect(net, i, now);       /* its acknowledgement */
 	}
 	if (a->ctl_q.count && pn_time_is_never(a->rto_at))
 		a->rto_at = pn_time_add(now, a->rto_ns);
@@ -157,12 +161,14 @@ void ctlq_flush_one(struct net *net, uint32_t i, struct pn_time now)
 	if (a->state != ADJ_UP || pub_of(net, i)->kind == ADJ_INTERNAL)
 		return;
 	send_messages(net, i, now);
-	spare = a->open && pn_time_before(a->hello_at, pn_time_add(now, HELLO_SPARE_NS));
+	spare = a->open && pn_time_before(a->hello_at, pn_time_add(now, a->hello_ns / 2));
 	if (a->hello_now || spare)
 		send_hello_record(net, i, now);
-	if (a->ack_now && !a->open)
+	if (a->ack_now && !a->open) {
 		a->open = frame_new(net, pub_of(net, i)->link, NULL);
-	send_open(net, i, now);
+		a->open_what = COUNT_tx_ack_bytes;
+	}
+	send_open(net, i);
 	live_rearm(net, i, now);
 }
 
@@ -180,13 +186,13 @@ void ctlq_flush(struct net *net, struct pn_time now)
 	}
 }
 
-void ctlq_goodbye(struct net *net, uint32_t i, enum net_err why, struct pn_time now)
+void ctlq_goodbye(struct net *net, uint32_t i, enum net_err why)
 {
-	struct pn_wr w = record_open(net, i, REC_GOODBYE, 1, now);
+	struct pn_wr w = record_open(net, i, REC_GOODBYE, 1);
 
 	pn_wr_u8(&w, why);
 	if (pn_wr_ok(&w))
-		send_open(net, i, now);
+		send_open(net, i);
 }
 
 /* Messages between two facets of this node ------------------------------------------ */
@@ -316,11 +322,11 @@ void adj_soft_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len
 		(void)internal_send(net, adj, msg, len, true);
 		return;
 	}
-	w = record_open(net, adj, REC_SOFT, len, now);
+	(void)now;
+	w = record_open(net, adj, REC_SOFT, len);
 	if (!pn_wr_ok(&w))
 		return;
 	pn_wr_bytes(&w, msg, len);
-	live_on_tx(net, adj, now);
 	ctlq_mark(net, adj);
 }
 

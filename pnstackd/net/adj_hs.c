@@ -142,7 +142,7 @@ void hs_initiate(struct net *net, uint32_t i, struct pn_time now)
 	a->has_mac1 = true;
 	a->hs_sent = now;
 	count(net, hs_initiations);
-	frame_out(net, pkt, true);
+	frame_out(net, pkt, COUNT_tx_handshake_bytes);
 }
 
 /* The entry with an initiation under way that a frame names, or ADJ_NONE */
@@ -267,7 +267,7 @@ static bool cookie_ok(struct net *net, const struct pn_pkt *pkt, size_t len, str
 	noise_create_cookie(pn_pkt_append(out, NOISE_COOKIE_FRAME_LEN), pkt->data, len, cookie,
 			    t->cookie_key, nonce);
 	count(net, hs_cookies);
-	frame_out(net, out, true);
+	frame_out(net, out, COUNT_tx_handshake_bytes);
 	return false;
 }
 
@@ -429,7 +429,7 @@ static void respond(struct net *net, uint32_t i, const struct pn_pkt *pkt,
 	else if (a->state == ADJ_UP && !pn_time_is_never(a->hs_next))
 		a->hs_next = pn_time_add(now, PN_S(5));
 	live_rearm(net, i, now);
-	frame_out(net, out, true);
+	frame_out(net, out, COUNT_tx_handshake_bytes);
 }
 
 /* An initiation that opened. */

@@ -59,13 +59,20 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define HS_MAX_PER_S       2000  /* above: dropped */
 
 /* Times */
-#define HELLO_NS           PN_MS(1000)
-#define HELLO_SPARE_NS     PN_MS(500)   /* rides on another frame if so old */
+#define HELLO_NS           PN_S(1)      /* while data flows, or something changed lately */
+#define HELLO_REST_NS      PN_S(4)
+#define HELLO_REST_ADJS    16           /* with more of them it grows in proportion, up to */
+#define HELLO_REST_MAX_NS  PN_S(12)
+#define CHANGE_NS          PN_S(5)      /* so long is lately */
+#define BUSY_NS            PN_S(2)      /* data flows if BUSY_PACKETS went within so long */
+#define BUSY_PACKETS       4
+#define OWE_NS             PN_MS(200)   /* data came, nothing sent back for so long: hello */
 #define QUIET_BUSY_NS      PN_MS(300)   /* sent, nothing heard for so long: ask */
-#define QUIET_IDLE_NS      PN_MS(1300)  /* nothing sent either */
-#define PROBE_NS           PN_MS(100)   /* between two questions */
+#define QUIET_SPARE_NS     PN_MS(300)   /* a promised hello may be so late */
+#define PROBE_NS           PN_MS(75)    /* between two questions */
 #define PROBES_MIN         8            /* unanswered: dead; more where frames get lost */
-#define DEAD_NS            PN_MS(3200)
+#define PROBES_SUSPECT     2            /* unanswered: better not rely on it */
+#define DEAD_NS            PN_S(3)      /* of asking: dead, whatever the count */
 #define ACK_DELAY_NS       PN_MS(10)
 #define RTO_MIN_NS         PN_MS(30)
 #define RTO_START_NS       PN_MS(100)
@@ -162,11 +169,19 @@ struct adj {
 	struct pn_time ack_at, rto_at, ctl_progress, retry_at;
 	uint64_t rto_ns;
 	struct pn_pkt *open;         /* control frame being filled */
+	enum net_counter_id open_what; /* what its bytes are counted as */
 
 	/* Life */
-	struct pn_time up_at, rx_at, tx_at, hello_at, probe_at;
+	struct pn_time up_at, rx_at, hello_at, probe_at;
+	struct pn_time expect_at;    /* first thing sent since rx_at that wants an answer */
+	struct pn_time owe_at;       /* until then we owe a sign of life; NEVER: we do not */
+	struct pn_time busy_from, busy_until, fast_until;
+	uint64_t hello_ns, peer_hello_ns; /* interval that we, that it promised last */
+	uint8_t busy_packets;        /* since busy_from */
+	uint8_t measure;             /* hellos still to be sent fast, and to ask */
 	uint8_t probes;
 	uint16_t hello_seq;
+	struct pn_time hello_sent;
 	bool echo_valid;
 	uint32_t echo_ts;            /* of the neighbour's last hello */
 	struct pn_time echo_at;
@@ -196,6 +211,7 @@ struct adj_table {
 	struct adj *a;               /* [max] */
 	struct adj_pub *pub;         /* [max], same index */
 	uint32_t max, used;          /* used: one above the highest in use */
+	uint32_t up_count;           /* in ADJ_UP, internal ones not counted */
 	struct link links[NET_LINK_MAX];
 	uint32_t next_link;
 	uint8_t (*allowed)[PN_ID_LEN];
@@ -260,8 +276,9 @@ void link_dial(struct net *net, uint32_t i, struct pn_time now);
 void link_hurry(struct net *net, int link, struct pn_time now);
 /** frame_new() - an empty frame to a station; NULL (counted): no buffer */
 struct pn_pkt *frame_new(struct net *net, int link, const struct pn_lladdr *ll);
-/** frame_out() - hand a frame to the host: takes it */
-void frame_out(struct net *net, struct pn_pkt *pkt, bool control);
+/** frame_out() - hand a frame to the host: takes it
+ *  @what: COUNT_tx_..._bytes, to which its length is added, with the link's header */
+void frame_out(struct net *net, struct pn_pkt *pkt, enum net_counter_id what);
 bool adj_allowed(const struct net *net, const uint8_t id[PN_ID_LEN]);
 /** adj_expelled_ns() - Return: for how long an identity is still refused; 0: it is not */
 uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], struct pn_time now);
@@ -277,7 +294,7 @@ void session_wipe(struct session *s);
 
 /* adj_seal.c */
 /** seal_control() - takes @pkt, plain records; seals and sends it */
-void seal_control(struct net *net, uint32_t i, struct pn_pkt *pkt, struct pn_time now);
+void seal_control(struct net *net, uint32_t i, struct pn_pkt *pkt, enum net_counter_id what);
 void seal_on_frame(struct net *net, struct pn_pkt *pkt, struct pn_time now);  /* takes */
 void seal_on_split(struct net *net, struct pn_pkt *pkt, struct pn_time now);  /* takes */
 void split_drop(struct net *net, struct adj *a, bool all, struct pn_time now);
@@ -290,18 +307,28 @@ void ctlq_on_rto(struct net *net, uint32_t i);
 void ctlq_mark(struct net *net, uint32_t i);          /* flush it before net_output() */
 void ctlq_flush(struct net *net, struct pn_time now); /* all that are marked */
 void ctlq_flush_one(struct net *net, uint32_t i, struct pn_time now);
-void ctlq_goodbye(struct net *net, uint32_t i, enum net_err why, struct pn_time now);
+void ctlq_goodbye(struct net *net, uint32_t i, enum net_err why);
 void ctlq_internal_drain(struct net *net, struct pn_time now);
 
 /* adj_live.c */
-#define HELLO_BODY_LEN 17
+#define HELLO_BODY_MIN 5
+#define HELLO_BODY_LEN 17    /* with times */
 void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now);
 void live_rearm(struct net *net, uint32_t i, struct pn_time now);
 void live_on_rx(struct net *net, uint32_t i, struct pn_time now);
-/** live_on_tx() - data or a message went out; an answer is expected some time */
-void live_on_tx(struct net *net, uint32_t i, struct pn_time now);
+/** live_expect() - something went out that the neighbour should answer, somehow */
+void live_expect(struct net *net, uint32_t i, struct pn_time now);
+/** live_owe() - something came that its sender wants an answer to, somehow */
+void live_owe(struct net *net, uint32_t i, struct pn_time now);
+/** live_on_data() - data of users went out or came */
+void live_on_data(struct net *net, uint32_t i, struct pn_time now);
+/** live_change() - an adjacency was lost: for a while all hellos go faster */
+void live_change(struct net *net, struct pn_time now);
 void live_rtt(struct adj *a, uint64_t sample_ns);
-void live_hello_build(struct net *net, uint32_t i, struct pn_wr *w, struct pn_time now);
+/** live_hello_timed() - shall the next hello tell the time? */
+bool live_hello_timed(const struct net *net, uint32_t i, struct pn_time now);
+void live_hello_build(struct net *net, uint32_t i, struct pn_wr *w, bool timed,
+		      struct pn_time now);
 bool live_on_hello(struct net *net, uint32_t i, struct pn_rd *r, struct pn_time now);
 
 #endif

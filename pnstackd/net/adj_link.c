@@ -33,7 +33,7 @@
 #define DEFER_NS        PN_S(1)       /* the lower identity shall initiate */
 #define ANSWER_NS       PN_MS(30)     /* between two answers to hellos, 33 in a row */
 #define STATION_TRIES   6             /* initiations without answer */
-#define HDR_ETHERNET    14            /* bytes, for the count of control traffic */
+#define HDR_ETHERNET    14            /* bytes, for the counts of traffic */
 #define HDR_UDP_IP      28
 
 /* Frames ---------------------------------------------------------------------- */
@@ -52,7 +52,7 @@ struct pn_pkt *frame_new(struct net *net, int link, const struct pn_lladdr *ll)
 	return pkt;
 }
 
-void frame_out(struct net *net, struct pn_pkt *pkt, bool control)
+void frame_out(struct net *net, struct pn_pkt *pkt, enum net_counter_id what)
 {
 	const struct link *l = link_of(net, pkt->link);
 
@@ -61,9 +61,8 @@ void frame_out(struct net *net, struct pn_pkt *pkt, bool control)
 		return;
 	}
 	count(net, tx_frames);
-	if (control)
-		count_add(net, tx_control_bytes, pkt->len +
-			  (l->cfg.kind == NET_LINK_ETHERNET ? HDR_ETHERNET : HDR_UDP_IP));
+	net->counters[what] += pkt->len +
+			       (l->cfg.kind == NET_LINK_ETHERNET ? HDR_ETHERNET : HDR_UDP_IP);
 	pn_pktq_push(&net->out, pkt);
 }
 
@@ -100,7 +99,7 @@ static void send_hello(struct net *net, int link, const struct pn_lladdr *to, un
 	pn_wr_u32(&w, net->adjs->caps);
 	PN_ASSERT(pn_wr_ok(&w));
 	PN_ASSERT(w.len == HELLO_LEN);
-	frame_out(net, pkt, true);
+	frame_out(net, pkt, COUNT_tx_hello_bytes);
 }
 
 static uint64_t hello_interval(struct net *net, int link, struct pn_time now)
@@ -245,7 +244,7 @@ static void send_solicit(struct net *net, uint32_t i)
 	pn_wr_bytes(&w, mac, sizeof(mac));
 	PN_ASSERT(pn_wr_ok(&w));
 	memset(w.buf + w.len, 0, SOLICIT_LEN - w.len);
-	frame_out(net, pkt, true);
+	frame_out(net, pkt, COUNT_tx_handshake_bytes);
 }
 
 void link_on_solicit(struct net *net, const struct pn_pkt *pkt, struct pn_time now)
@@ -279,7 +278,7 @@ void link_on_solicit(struct net *net, const struct pn_pkt *pkt, struct pn_time n
 	solicit_mac(net, mac, w.buf, w.len);
 	pn_wr_bytes(&w, mac, sizeof(mac));
 	PN_ASSERT(pn_wr_ok(&w));
-	frame_out(net, out, true);
+	frame_out(net, out, COUNT_tx_handshake_bytes);
 }
 
 static uint32_t find_nonce(const struct net *net, int link, uint64_t nonce)
@@ -414,7 +413,7 @@ static void dismiss(struct net *net, uint32_t i, struct pn_time now)
 
 	a->is_static = false;
 	if (a->state == ADJ_UP) {
-		ctlq_goodbye(net, i, NET_ERR_GOODBYE, now);
+		ctlq_goodbye(net, i, NET_ERR_GOODBYE);
 		adj_go_down(net, i, NET_ERR_GOODBYE, now);
 	} else if (a->state != ADJ_FREE && a->state != ADJ_ENDED) {
 		adj_end(net, i, now);

@@ -5,21 +5,33 @@
  *
  * Hellos are records in control frames:
  *
- *   flags 1 (bit 0: please answer) | sequence number 2 | time 4 | the time of
- *   your last hello 4 | since then 4 | yours heard of the last 1 | so many 1
+ *   flags 1 (bit 0: please answer; bit 1: times follow) | sequence number 2 |
+ *   the next one comes within 1 (tenths of a second) | of your last hellos heard,
+ *   so many 4 bits each | time 4 | the time of your last hello 4 | since then 4
  *
  * Times are microseconds modulo 2^32 of the sender's clock.  Time, echo and
  * delay give a round-trip sample that does not depend on when the neighbour
- * answers (RFC 9616).  The last two tell how many of our hellos arrive.
+ * answers (RFC 9616).
  *
- * One goes every HELLO_NS; it rides on another control frame if one goes out
- * when the last hello is older than HELLO_SPARE_NS.  Every authentic frame is
- * a sign of life.  After QUIET_BUSY_NS of silence, if we sent something since
- * (QUIET_IDLE_NS otherwise), the neighbour is asked by hellos that want an
- * answer, every PROBE_NS.  It is dead after DEAD_NS, or already when PROBES_MIN
- * questions in a row were not answered; more questions are granted where hellos
- * are known to get lost.  If our own timer rang late
- * (the process was stopped, the machine slept) the time of that is not counted.
+ * At rest one goes every HELLO_REST_NS (more rarely at a node with many neighbours); every HELLO_NS while data flows, for
+ * CHANGE_NS after this or another adjacency of ours came or was lost, and when a
+ * round trip took much longer or shorter than usual.  Times are told always
+ * then, and by each TIMED_EVERY-th hello at rest.  A hello rides on any control
+ * frame that goes out when half of its interval is over.
+ *
+ * Every authentic frame is a sign of life.  A neighbour is asked, by hellos that
+ * want an answer, every PROBE_NS, when nothing came from it
+ *   for as long as it promised, and QUIET_SPARE_NS: at rest, or
+ *   for QUIET_BUSY_NS since we sent something that must come to an answer: a
+ *   packet of users' data, or a message (lookups do not count: at rest they
+ *   would cost a hello each).
+ * Whoever gets users' data and has nothing to send back says hello after OWE_NS,
+ * so that data that flows one way need not ask.  The neighbour is dead when
+ * PROBES_MIN questions in a row were not answered; more are granted where hellos
+ * are known to get lost.  So a silent crash is noticed within a second where
+ * data flows, and within 1.3 intervals and a second elsewhere.  If our own timer
+ * rang late (the process was stopped, the machine slept) the time of that is
+ * not counted.
  *
  * Cost: configured, or NET_COST_UNIT for Ethernet and for a tunnel of up to
  * 1 ms, growing to 8 units at 100 ms; times the expected transmissions (ETX),
@@ -38,6 +50,12 @@
 #include "pnstackd/net/adj_int.h"
 
 #define HELLO_ASK      1u
+#define HELLO_TIMED    2u
+#define HELLO_UNIT_NS  PN_MS(100)  /* of an interval on the wire */
+#define TIMED_EVERY    2           /* hellos at rest */
+#define MEASURE_NS     PN_MS(2)    /* a round trip so far off the mean is looked into */
+#define MEASURE_COUNT  8           /* by so many hellos that ask */
+#define HEARD_MAX      15          /* hellos in the map */
 #define LATE_NS        PN_MS(200)  /* our own timer rang so late: we were away */
 #define HEARD_MIN      8           /* hellos before loss is believed */
 #define COST_MAX       (64 * NET_COST_UNIT)
@@ -133,9 +151,15 @@ void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now
 
 	a->up_at = a->rx_at = a->hello_at = now;
 	/* the first hello wants an answer: only with its keys confirmed is it up there, too */
-	a->tx_at = pn_time_add(now, 1);
+	a->expect_at = now;
+	a->owe_at = PN_TIME_NEVER;
+	a->busy_from = a->busy_until = now;
+	a->busy_packets = a->measure = 0;
+	a->fast_until = pn_time_add(now, CHANGE_NS);
+	a->hello_ns = a->peer_hello_ns = HELLO_NS;
 	a->probe_at = PN_TIME_NEVER;
 	a->probes = 0;
+	pub_of(net, i)->suspect = false;
 	a->hello_seq = 0;
 	a->echo_valid = false;
 	a->heard_of = a->peer_of = a->peer_heard = 0;
@@ -158,34 +182,136 @@ void live_on_rx(struct net *net, uint32_t i, struct pn_time now)
 	struct adj *a = adj_of(net, i);
 
 	a->rx_at = now;
+	a->expect_at = PN_TIME_NEVER;
 	a->probes = 0;
-	(void)net;
+	pub_of(net, i)->suspect = false;
 }
 
-void live_on_tx(struct net *net, uint32_t i, struct pn_time now)
+/* From when on the neighbour is asked. */
+static struct pn_time quiet_from(const struct adj *a)
+{
+	struct pn_time t = pn_time_add(a->rx_at, a->peer_hello_ns + QUIET_SPARE_NS);
+
+	if (pn_time_is_never(a->expect_at))
+		return t;
+	return pn_time_min(t, pn_time_add(a->expect_at, QUIET_BUSY_NS + 2 * a->srtt_ns));
+}
+
+void live_expect(struct net *net, uint32_t i, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
-	struct pn_time ask = pn_time_add(now, QUIET_BUSY_NS);
 
-	a->tx_at = now;
-	if (pn_time_before(ask, a->timer.e.at) || !pn_heap_has(&a->timer.e))
-		timer_set(net, &a->timer, ask);
+	if (!pn_time_is_never(a->expect_at))
+		return;
+	a->expect_at = now;
+	timer_earlier(net, &a->timer, quiet_from(a));
 }
 
-void live_hello_build(struct net *net, uint32_t i, struct pn_wr *w, struct pn_time now)
+void live_owe(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+
+	live_on_data(net, i, now);
+	if (!pn_time_is_never(a->owe_at))
+		return;
+	a->owe_at = pn_time_add(now, OWE_NS);
+	timer_earlier(net, &a->timer, a->owe_at);
+}
+
+void live_on_data(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+
+	if (pn_time_since(now, a->busy_from) >= BUSY_NS) {
+		a->busy_from = now;
+		a->busy_packets = 0;
+	}
+	if (a->busy_packets < BUSY_PACKETS) {
+		a->busy_packets++;
+		return;
+	}
+	a->busy_until = pn_time_add(now, BUSY_NS);
+	if (pn_time_until(now, a->hello_at) > HELLO_NS) {
+		a->hello_at = pn_time_add(now, HELLO_NS);
+		timer_earlier(net, &a->timer, a->hello_at);
+	}
+}
+
+void live_change(struct net *net, struct pn_time now)
+{
+	struct adj_table *t = net->adjs;
+
+	for (uint32_t i = 0; i < t->used; i++) {
+		struct adj *a = &t->a[i];
+
+		if (a->state != ADJ_UP || t->pub[i].kind == ADJ_INTERNAL)
+			continue;
+		a->fast_until = pn_time_add(now, CHANGE_NS);
+		if (pn_time_until(now, a->hello_at) <= HELLO_NS)
+			continue;
+		a->hello_at = pn_time_add(now, net_random_u64(net) % HELLO_NS);
+		timer_earlier(net, &a->timer, a->hello_at);
+	}
+}
+
+/* Hellos ----------------------------------------------------------------------------- */
+
+static bool is_busy(const struct adj *a, struct pn_time now)
+{
+	return a->measure || pn_time_before(now, a->busy_until) ||
+	       pn_time_before(now, a->fast_until);
+}
+
+/* A node with many neighbours says less to each. */
+static uint64_t rest_ns(const struct net *net)
+{
+	uint32_t n = net->adjs->up_count;
+
+	return n <= HELLO_REST_ADJS ? HELLO_REST_NS :
+	       pn_min(HELLO_REST_NS * n / HELLO_REST_ADJS, HELLO_REST_MAX_NS);
+}
+
+bool live_hello_timed(const struct net *net, uint32_t i, struct pn_time now)
+{
+	const struct adj *a = adj_of(net, i);
+
+	return a->hello_ask || is_busy(a, now) || a->hello_seq % TIMED_EVERY == 0;
+}
+
+void live_hello_build(struct net *net, uint32_t i, struct pn_wr *w, bool timed,
+		      struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
 	uint64_t since_us = pn_time_since(now, a->echo_at) / 1000;
 	bool echo = a->echo_valid && since_us < UINT32_MAX;
 
-	pn_wr_u8(w, a->hello_ask ? HELLO_ASK : 0);
+	a->hello_ns = is_busy(a, now) ? HELLO_NS : rest_ns(net);
+	pn_wr_u8(w, (a->hello_ask || a->measure ? HELLO_ASK : 0) | (timed ? HELLO_TIMED : 0));
 	pn_wr_u16(w, a->hello_seq++);
-	pn_wr_u32(w, clock_us(now));
-	pn_wr_u32(w, echo ? a->echo_ts : 0);
-	pn_wr_u32(w, echo ? since_us : UINT32_MAX);	/* the maximum: no echo */
-	pn_wr_u8(w, heard(a));
-	pn_wr_u8(w, a->heard_of);
-	a->hello_at = pn_time_add(now, HELLO_NS - net_random_u64(net) % (HELLO_NS / 10));
+	pn_wr_u8(w, a->hello_ns / HELLO_UNIT_NS);
+	pn_wr_u8(w, heard(a) << 4 | a->heard_of);
+	if (timed) {
+		pn_wr_u32(w, clock_us(now));
+		pn_wr_u32(w, echo ? a->echo_ts : 0);
+		pn_wr_u32(w, echo ? since_us : UINT32_MAX);	/* the maximum: no echo */
+	}
+	a->measure -= a->measure > 0;
+	a->hello_sent = now;
+	a->hello_at = pn_time_add(now, a->hello_ns - net_random_u64(net) % (a->hello_ns / 10));
+}
+
+/* A round trip that is far from what was known: measure some more, soon. */
+static void on_sample(struct net *net, uint32_t i, uint64_t sample_ns, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+	uint64_t off = sample_ns > a->srtt_ns ? sample_ns - a->srtt_ns : a->srtt_ns - sample_ns;
+
+	live_rtt(a, sample_ns);
+	if (pub_of(net, i)->kind != ADJ_TUNNEL || off < MEASURE_NS || off < a->srtt_ns / 8)
+		return;
+	a->measure = MEASURE_COUNT;
+	if (pn_time_until(now, a->hello_at) > HELLO_NS)
+		a->hello_at = pn_time_add(now, HELLO_NS);
 }
 
 /* Keep book of the neighbour's sequence numbers. */
@@ -193,15 +319,15 @@ static void note_seq(struct adj *a, uint16_t seq)
 {
 	int16_t ahead = (int16_t)(seq - a->heard_seq);
 
-	if (!a->heard_of || ahead > 16 || ahead < -16) {
+	if (!a->heard_of || ahead > HEARD_MAX || ahead < -HEARD_MAX) {
 		a->heard_map = 1;
 		a->heard_of = 1;
 		a->heard_seq = seq;
 	} else if (ahead > 0) {
-		a->heard_map = ahead < 16 ? (uint16_t)(a->heard_map << ahead | 1) : 1;
-		a->heard_of = (uint8_t)pn_min(16, (size_t)(a->heard_of + ahead));
+		a->heard_map = (uint16_t)(a->heard_map << ahead | 1);
+		a->heard_of = (uint8_t)pn_min(HEARD_MAX, (size_t)(a->heard_of + ahead));
 		a->heard_seq = seq;
-	} else if (ahead > -16) {
+	} else {
 		a->heard_map |= (uint16_t)(1u << -ahead);
 	}
 }
@@ -211,27 +337,32 @@ bool live_on_hello(struct net *net, uint32_t i, struct pn_rd *r, struct pn_time 
 	struct adj *a = adj_of(net, i);
 	unsigned flags = pn_rd_u8(r);
 	uint16_t seq = pn_rd_u16(r);
-	uint32_t ts = pn_rd_u32(r), echo = pn_rd_u32(r), delay = pn_rd_u32(r);
-	unsigned got = pn_rd_u8(r), of = pn_rd_u8(r);
+	uint64_t every_ns = pn_rd_u8(r) * HELLO_UNIT_NS;
+	unsigned told = pn_rd_u8(r), got = told >> 4, of = told & 15;
+	bool timed = flags & HELLO_TIMED;
+	uint32_t ts = timed ? pn_rd_u32(r) : 0, echo = timed ? pn_rd_u32(r) : 0;
+	uint32_t delay = timed ? pn_rd_u32(r) : UINT32_MAX;
 
 	/* what a later version appends is skipped */
-	if (r->bad || got > of || of > 16)
+	if (r->bad || got > of)
 		return false;
 	note_seq(a, seq);
-	a->echo_ts = ts;
-	a->echo_at = now;
-	a->echo_valid = true;
+	if (timed) {
+		a->echo_ts = ts;
+		a->echo_at = now;
+		a->echo_valid = true;
+	}
+	a->peer_hello_ns = every_ns < HELLO_NS ? HELLO_NS : every_ns;
 	a->peer_heard = (uint8_t)got;
 	a->peer_of = (uint8_t)of;
 	if (delay != UINT32_MAX) {
 		uint32_t rtt_us = clock_us(now) - echo - delay;
 
 		if (rtt_us < 10 * 1000 * 1000)		/* else a clock is mad */
-			live_rtt(a, (uint64_t)rtt_us * 1000);
+			on_sample(net, i, (uint64_t)rtt_us * 1000, now);
 	}
 	/* its answer, unless a hello of ours is hardly older than the question */
-	if ((flags & HELLO_ASK) &&
-	    pn_time_until(now, a->hello_at) < HELLO_NS - PROBE_NS / 2) {
+	if ((flags & HELLO_ASK) && pn_time_since(now, a->hello_sent) > PROBE_NS / 2) {
 		a->hello_now = true;
 		ctlq_mark(net, i);
 	}
@@ -240,16 +371,6 @@ bool live_on_hello(struct net *net, uint32_t i, struct pn_rd *r, struct pn_time 
 }
 
 /* Timers ------------------------------------------------------------------------------ */
-
-static bool awaiting(const struct adj *a)
-{
-	return a->tx_at.ns > a->rx_at.ns;
-}
-
-static struct pn_time quiet_from(const struct adj *a)
-{
-	return pn_time_add(a->rx_at, awaiting(a) ? QUIET_BUSY_NS : QUIET_IDLE_NS);
-}
 
 static uint64_t probe_ns(const struct adj *a)
 {
@@ -274,7 +395,7 @@ static struct pn_time up_deadline(const struct adj *a)
 	if (a->probes && !pn_time_is_never(a->probe_at))
 		probe = pn_time_add(a->probe_at, probe_ns(a));
 	t = pn_time_min(t, probe);
-	t = pn_time_min(t, pn_time_add(a->rx_at, DEAD_NS));
+	t = pn_time_min(t, a->owe_at);
 	t = pn_time_min(t, a->ack_at);
 	t = pn_time_min(t, a->rto_at);
 	t = pn_time_min(t, a->retry_at);
@@ -317,11 +438,10 @@ void live_rearm(struct net *net, uint32_t i, struct pn_time now)
 static bool check_quiet(struct net *net, uint32_t i, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
-	uint64_t quiet = pn_time_since(now, a->rx_at);
+	uint64_t asking = pn_time_since(now, quiet_from(a));
 	bool probe_due = !a->probes || pn_time_since(now, a->probe_at) >= probe_ns(a);
 
-	if (quiet >= DEAD_NS || (probe_due &&
-				 a->probes >= PROBES_MIN + lost_sum(a))) {
+	if (asking >= DEAD_NS || (probe_due && a->probes >= PROBES_MIN + lost_sum(a))) {
 		adj_go_down(net, i, NET_ERR_TIMEOUT, now);
 		return false;
 	}
@@ -330,6 +450,7 @@ static bool check_quiet(struct net *net, uint32_t i, struct pn_time now)
 			a->probes++;
 		a->probe_at = now;
 		a->hello_now = a->hello_ask = true;
+		pub_of(net, i)->suspect = a->probes > PROBES_SUSPECT + lost_sum(a) / 2;
 	}
 	return true;
 }
@@ -361,7 +482,7 @@ static void expire_up(struct net *net, uint32_t i, struct pn_time now)
 		return;
 	}
 	check_keys(net, i, now);
-	if (pn_time_due(a->hello_at, now))
+	if (pn_time_due(a->hello_at, now) || pn_time_due(a->owe_at, now))
 		a->hello_now = true;
 	if (pn_time_due(a->ack_at, now))
 		a->ack_now = true;
@@ -381,6 +502,8 @@ static void expire_up(struct net *net, uint32_t i, struct pn_time now)
 	/* without a buffer no hello went out: do not ring again at once */
 	if (pn_time_due(a->hello_at, now))
 		a->hello_at = pn_time_add(now, PN_MS(50));
+	if (pn_time_due(a->owe_at, now))
+		a->owe_at = pn_time_add(now, PN_MS(50));
 	if (pn_time_due(a->ack_at, now))
 		a->ack_at = pn_time_add(now, ACK_DELAY_NS);
 	live_rearm(net, i, now);
@@ -409,8 +532,11 @@ void adj_expire(struct net *net, uint32_t index, struct pn_time now)
 	case ADJ_UP:
 		if (late > LATE_NS) {
 			a->rx_at = pn_time_min(now, pn_time_add(a->rx_at, late));
+			if (!pn_time_is_never(a->expect_at))
+				a->expect_at = pn_time_min(now, pn_time_add(a->expect_at, late));
 			a->ctl_progress = pn_time_min(now, pn_time_add(a->ctl_progress, late));
 			a->probes = 0;
+			pub_of(net, index)->suspect = false;
 		}
 		expire_up(net, index, now);
 		break;

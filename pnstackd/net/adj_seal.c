@@ -57,7 +57,8 @@ static void header_build(uint8_t *p, enum frame_type type, unsigned flags, size_
 /* Out ------------------------------------------------------------------------- */
 
 /* Cut a frame in two.  The second half is copied, the first stays where it is. */
-static void send_split(struct net *net, uint32_t i, struct pn_pkt *pkt, bool control)
+static void send_split(struct net *net, uint32_t i, struct pn_pkt *pkt,
+			enum net_counter_id what)
 {
 	struct adj *a = adj_of(net, i);
 	const struct session *s = &a->sess[CUR];
@@ -78,23 +79,24 @@ static void send_split(struct net *net, uint32_t i, struct pn_pkt *pkt, bool con
 		uint8_t *p = pn_pkt_push(half[part], FRAME_HDR_LEN);
 
 		header_build(p, FRAME_SPLIT, part, total, s->remote, counter);
-		frame_out(net, half[part], control);
+		frame_out(net, half[part], what);
 	}
 }
 
-static void send_sealed(struct net *net, uint32_t i, struct pn_pkt *pkt, bool control)
+static void send_sealed(struct net *net, uint32_t i, struct pn_pkt *pkt,
+			enum net_counter_id what)
 {
 	const struct adj *a = adj_of(net, i);
 
 	pkt->link = pub_of(net, i)->link;
 	pkt->ll = a->ll;
 	if (pkt->len > a->sess[CUR].mtu)
-		send_split(net, i, pkt, control);
+		send_split(net, i, pkt, what);
 	else
-		frame_out(net, pkt, control);
+		frame_out(net, pkt, what);
 }
 
-void seal_control(struct net *net, uint32_t i, struct pn_pkt *pkt, struct pn_time now)
+void seal_control(struct net *net, uint32_t i, struct pn_pkt *pkt, enum net_counter_id what)
 {
 	struct adj *a = adj_of(net, i);
 	struct session *s = &a->sess[CUR];
@@ -102,13 +104,12 @@ void seal_control(struct net *net, uint32_t i, struct pn_pkt *pkt, struct pn_tim
 	uint8_t *p;
 
 	PN_ASSERT(a->state == ADJ_UP);
-	(void)now;
 	p = pn_pkt_push(pkt, FRAME_HDR_LEN);
 	pn_pkt_append(pkt, CRYPTO_TAG_LEN);
 	header_build(p, FRAME_CONTROL, 0, pkt->len, s->remote, s->tx_counter);
 	crypto_aead_seal(&s->aead, s->tx_counter++, p, FRAME_HDR_LEN, NULL, 0,
 			 p + FRAME_HDR_LEN, len, p + FRAME_HDR_LEN + len);
-	send_sealed(net, i, pkt, true);
+	send_sealed(net, i, pkt, what);
 }
 
 /* Return: false if it has no room for tag and header */
@@ -138,13 +139,30 @@ static bool seal_data(struct session *s, struct pn_pkt *pkt)
 	return true;
 }
 
+/* What the bytes of a packet are counted as */
+static enum net_counter_id kind_of(const struct pn_pkt *pkt)
+{
+	switch (pkt->data[0]) {
+	case NET_PROTO_SESSION:
+		return COUNT_tx_session_bytes;
+	case NET_PROTO_LOOKUP:
+		return COUNT_tx_lookup_bytes;
+	case NET_PROTO_TREE:
+		return COUNT_tx_tree_bytes;
+	default:
+		return COUNT_tx_other_bytes;
+	}
+}
+
 void adj_data_send(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now)
 {
 	struct adj *a = adj_of(net, adj);
 	const struct adj_pub *p = pub_of(net, adj);
+	enum net_counter_id what;
 
 	PN_ASSERT(p->kind != ADJ_INTERNAL);
 	PN_ASSERT(pkt->len >= NET_HDR_LEN);
+	what = kind_of(pkt);
 	if (!p->up || pkt->len > p->payload_max || a->sess[CUR].tx_counter >= KEYS_MAX_COUNT) {
 		if (p->up && pkt->len > p->payload_max)
 			count(net, tx_too_big);
@@ -160,8 +178,12 @@ void adj_data_send(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_
 	}
 	a->tx_packets++;
 	a->tx_bytes += pkt->len;
-	live_on_tx(net, adj, now);
-	send_sealed(net, adj, pkt, false);
+	a->owe_at = PN_TIME_NEVER;
+	if (what == COUNT_tx_session_bytes || what == COUNT_tx_other_bytes) {
+		live_on_data(net, adj, now);
+		live_expect(net, adj, now);
+	}
+	send_sealed(net, adj, pkt, what);
 }
 
 /* In ---------------------------------------------------------------------------- */
@@ -265,6 +287,8 @@ void seal_on_frame(struct net *net, struct pn_pkt *pkt, struct pn_time now)
 		a->rx_bytes += pkt->len;
 		pn_pkt_pull(pkt, (uint32_t)(plain - pkt->data));
 		pn_pkt_trim(pkt, (uint32_t)len);
+		if (*plain == NET_PROTO_SESSION || *plain == NET_PROTO_ECHO)
+			live_owe(net, i, now);
 		fwd_on_packet(net, i, pkt, now);
 		return;
 	}

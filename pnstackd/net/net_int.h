@@ -54,6 +54,7 @@ struct adj;   /* private parts in adj_int.h */
 struct adj_pub {
 	uint32_t index;
 	bool up;                     /* keys confirmed in both directions */
+	bool suspect;                /* it did not answer lately: better take another way */
 	bool leaf;                   /* it carries nobody else's traffic; told in the handshake */
 	enum adj_kind kind;
 	int link;
@@ -206,7 +207,9 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(rx_malformed) X(rx_split_lost) X(hs_initiations) X(hs_responses) \
 	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(hs_expelled) X(adj_expelled) X(adj_up) \
 	X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(tx_no_buffer) \
-	X(tx_too_big) X(tx_control_bytes) X(tx_frames) X(events_dropped) \
+	X(tx_too_big) X(tx_frames) X(tx_handshake_bytes) X(tx_hello_bytes) X(tx_ack_bytes) \
+	X(tx_message_bytes) X(tx_session_bytes) X(tx_lookup_bytes) X(tx_tree_bytes) \
+	X(tx_other_bytes) X(events_dropped) \
 	X(fwd_forwarded) X(fwd_delivered) X(fwd_no_route) X(fwd_hop_limit) \
 	X(fwd_gone) X(fwd_bad_header) X(fwd_too_big) X(fwd_errors_sent) \
 	X(fwd_errors_limited) X(fwd_alternate) X(ctl_malformed) X(ctl_bad_signature) \

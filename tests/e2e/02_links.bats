@@ -128,7 +128,7 @@ pings()
 	start B
 	wait_until 10 sees A B
 	on A ip link del a0
-	wait_until 5 sees_not A B
+	wait_until 8 sees_not A B
 	cable A a0 B b0
 	wait_until 15 sees A B
 	wait_until 15 sees B A

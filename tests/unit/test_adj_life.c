@@ -58,6 +58,42 @@ static uint64_t until_down(int n, uint64_t max_ns)
 	return lab_until_neighbours(lab, n, 0, max_ns);
 }
 
+/* Bytes that end 0 sent in a minute, and the frames of both */
+static uint64_t minute(uint64_t *frames, unsigned data_every_ms)
+{
+	uint8_t p[100] = { 1 };
+	uint64_t bytes = lab->bytes, before = lab->frames;
+
+	for (unsigned t = 0; t < 60000; t += 100) {
+		if (data_every_ms && t % data_every_ms == 0)
+			lab_data(lab, 0, 1, p, sizeof(p));
+		lab_run(lab, PN_MS(100));
+	}
+	*frames = lab->frames - before;
+	return lab->bytes - bytes;
+}
+
+/* Hellos: few at rest, fast after a change and while data flows one way */
+static void test_hello_rate(void)
+{
+	uint64_t frames;
+
+	tunnel_pair(1, PN_MS(1), 1400);
+	lab_dial(lab, 0, 0, 1, NULL);
+	lab_run(lab, PN_S(60));
+	CU_ASSERT(minute(&frames, 0) < 6000);	/* hellos, beats and what goes with them */
+	CU_ASSERT(frames <= 90);
+	/* one way: what comes back is a hello for each quarter second, and no more */
+	minute(&frames, 100);
+	CU_ASSERT(frames > 600 + 60 * 3);
+	CU_ASSERT(frames < 600 + 60 * 6 + 60);
+	/* lookups do not hurry anything */
+	CU_ASSERT_EQUAL(adj_of(lab->net[1], 0)->hello_ns, HELLO_NS);
+	lab_run(lab, PN_S(10));
+	CU_ASSERT_EQUAL(adj_of(lab->net[1], 0)->hello_ns, HELLO_REST_NS);
+	done();
+}
+
 static void test_silence(void)
 {
 	uint8_t p[100] = { 1 };
@@ -67,7 +103,7 @@ static void test_silence(void)
 	pair(1);
 	lab_run(lab, PN_S(10));
 	lab->wire[0].cut = true;
-	CU_ASSERT(until_down(0, PN_MS(3300)) != UINT64_MAX);
+	CU_ASSERT(until_down(0, PN_MS(5200)) != UINT64_MAX);
 	CU_ASSERT_EQUAL(lab->last_reason[0][NET_EV_NEIGHBOUR_DOWN], NET_ERR_TIMEOUT);
 	lab->wire[0].cut = false;
 	CU_ASSERT(lab_until_neighbours(lab, 0, 1, PN_S(3)) != UINT64_MAX);
@@ -84,7 +120,14 @@ static void test_silence(void)
 		lab_data(lab, 0, 1, p, sizeof(p));
 		lab_run(lab, PN_MS(20));
 	}
-	CU_ASSERT(lab->now.ns - start < PN_MS(1250));
+	CU_ASSERT(lab->now.ns - start < PN_MS(1050));
+	done();
+	/* one packet now and then is enough for that */
+	pair(2);
+	lab_run(lab, PN_S(10));
+	lab->wire[0].cut = true;
+	lab_data(lab, 0, 1, p, sizeof(p));
+	CU_ASSERT(until_down(0, PN_MS(1000)) != UINT64_MAX);
 	done();
 	/* a quarter of all frames lost, from one moment to the next: no reason to give up */
 	for (uint64_t seed = 3; seed < 6; seed++) {
@@ -322,6 +365,7 @@ static void test_internal(void)
 static CU_TestInfo tests[] = {
 	{ "new keys", test_rekey },
 	{ "restart", test_restart },
+	{ "hello rate", test_hello_rate },
 	{ "silence", test_silence },
 	{ "paused process", test_paused },
 	{ "carrier and goodbye", test_carrier_and_goodbye },
