@@ -17,6 +17,7 @@
  *		in transit too: it does not answer them.
  */
 #include "tests/sim/byzantine.h"
+#include "tests/sim/node.h"
 #include "tests/sim/util.h"
 
 #include "pnstackd/net/fwd.h"

@@ -14,6 +14,7 @@
  * a single packet may always be lost while something changes.
  */
 #include "tests/sim/damage.h"
+#include "tests/sim/node.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"
 
@@ -92,7 +93,7 @@ static void ask(struct run_of *r, uint32_t i, uint32_t second)
 	if (!pkt)
 		return;
 	t->sent_ns[second] = r->sim->now.ns;
-	net_send_peer(net, t->peer, pkt, r->sim->now);
+	net_send_peer(net, t->peer, pkt, sim_clock(r->sim, t->from));
 	sim_node_pump(r->sim, t->from);
 }
 
@@ -158,7 +159,8 @@ static void pass(struct run_of *r, uint64_t until_ns)
 				pn_pkt_put(&r->sim->pool, y->pkt);
 				continue;
 			}
-			net_send_addr(net, y->addr, y->tag, y->pkt, r->sim->now);
+			net_send_addr(net, y->addr, y->tag, y->pkt,
+				      sim_clock(r->sim, y->node));
 			sim_node_pump(r->sim, y->node);
 		}
 		r->reply_count = 0;
@@ -220,7 +222,8 @@ static void talks_draw(struct run_of *r)
 		    !sim_node_live(sim, b) || leader_of(parent, a) != leader_of(parent, b))
 			continue;
 		*t = (struct talk){ .from = a, .to = b, .flow = (uint16_t)rng_u64(&rng) };
-		t->peer = net_peer_open(sim->nodes[a].net, sim->nodes[b].hit, sim->now);
+		t->peer = net_peer_open(sim->nodes[a].net, sim->nodes[b].hit,
+					sim_clock(sim, a));
 		if (!t->peer)
 			continue; /* it talks to as many as it can already */
 		t->sent_ns = sim_calloc(r->seconds, sizeof(*t->sent_ns));
@@ -271,7 +274,8 @@ static void count_edges(const struct run_of *r, unsigned when)
 	for (i = 0; i < r->sim->topo->node_count; i++) {
 		if (!honest(i) || !sim_node_live(r->sim, i))
 			continue;
-		for (k = 0; net_neighbour_at(r->sim->nodes[i].net, k, &nb, r->sim->now); k++) {
+		for (k = 0; net_neighbour_at(r->sim->nodes[i].net, k, &nb,
+					  sim_clock(r->sim, i)); k++) {
 			other = sim_node_find(r->sim, nb.id);
 			if (other == UINT32_MAX || other == i)
 				continue;

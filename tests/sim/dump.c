@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The state of all nodes as text: what one looks at when a check fails. */
 #include "tests/sim/dump.h"
-#include "tests/sim/medium.h"
+#include "tests/sim/node.h"
 
 #include <stdio.h>
 
@@ -49,7 +49,7 @@ static void dump_node(const struct sim *sim, uint32_t node)
 					r.metric, r.selected ? " selected" : "",
 					r.feasible ? " feasible" : "");
 	}
-	for (i = 0; net_neighbour_at(net, i, &nb, sim->now); i++)
+	for (i = 0; net_neighbour_at(net, i, &nb, sim_clock(sim, node)); i++)
 		fprintf(stderr, "  neighbour %s/%u of /%u address %#llx cost %u%s\n",
 			name_of(sim, nb.id), nb.peer_facet, nb.facet, (unsigned long long)nb.addr,
 			nb.cost, nb.same_network ? "" : " (other network)");

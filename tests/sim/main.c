@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: ISC */
 /* pnsim - many nodes of the network layer under virtual time; see pnsim(1) */
+#include "tests/sim/parse.h"
 #include "tests/sim/report.h"
 #include "tests/sim/run.h"
 #include "tests/sim/util.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 #define EXIT_VIOLATION 1
 #define EXIT_USAGE 2
+#define QUEUE_BYTES (100 * 1500) /* as a usual interface has */
+#define TUNNEL_NS PN_MS(10)
 
 static char repeat_command[1024]; /* for reports, and for what is printed on an abort */
 
-enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_KILL_LEADER, OPT_SILENT, OPT_LOSS,
-       OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON, OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
+enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_KILL_LEADER,
+       OPT_SILENT, OPT_LOSS, OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON, OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
        OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_BYZANTINE,
-       OPT_BYZANTINE_WITHIN, OPT_HELP };
+       OPT_BYZANTINE_WITHIN, OPT_HELP, OPT_RATE,
+       OPT_QUEUE, OPT_DUPLICATE, OPT_JITTER, OPT_TUNNEL, OPT_DRIFT, OPT_RADIO, OPT_IN_ORDER };
 
 static const struct option options[] = {
 	{ "topology", required_argument, NULL, OPT_TOPOLOGY },
@@ -43,6 +46,14 @@ static const struct option options[] = {
 	{ "reorder", no_argument, NULL, OPT_REORDER },
 	{ "byzantine", required_argument, NULL, OPT_BYZANTINE },
 	{ "byzantine-within", required_argument, NULL, OPT_BYZANTINE_WITHIN },
+	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "queue", required_argument, NULL, OPT_QUEUE },
+	{ "duplicate", required_argument, NULL, OPT_DUPLICATE },
+	{ "jitter", required_argument, NULL, OPT_JITTER },
+	{ "tunnel", required_argument, NULL, OPT_TUNNEL },
+	{ "clock-drift", required_argument, NULL, OPT_DRIFT },
+	{ "radio", no_argument, NULL, OPT_RADIO },
+	{ "start-in-order", no_argument, NULL, OPT_IN_ORDER },
 	{ "dump", no_argument, NULL, OPT_DUMP },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -50,12 +61,15 @@ static const struct option options[] = {
 
 static const char usage_text[] =
 	"usage: pnsim --topology FILE|GENERATOR:SIZE [--nodes-limit N] [--seed N]\n"
-	"             [--seconds S] [--cap S] [--within S] [--kill N [--kill-leader] [--silent]\n"
-	"             [--settle S] [--recover-within S]] [--loss P] [--delay MS]\n"
-	"             [--reorder] [--start-spread S] [--pings N] [--pairs N]\n"
+	"             [--seconds S] [--cap S] [--within S] [--kill N [--kill-leader]\n"
+	"             [--settle S] [--recover-within S]] [--silent] [--delay MS[..MS]] [--jitter P]\n"
+	"             [--rate BPS] [--queue BYTES] [--loss P] [--duplicate P]\n"
+	"             [--reorder] [--tunnel MS[/BPS]] [--radio] [--clock-drift PPM]\n"
+	"             [--start-spread S] [--start-in-order] [--pings N] [--pairs N]\n"
 	"             [--byzantine KIND:SHARE[@S]]... [--byzantine-within S]\n"
 	"             [--trace] [--dump] [--json]\n"
-	"generators: line:N ring:N star:N grid:WxH rtree:N geometric:N scalefree:N\n"
+	"generators: line:N ring:N star:N grid:WxH rtree:N geometric:N[/LINKS]\n"
+	"            scalefree:N lan:N islands:NxN islands:GENERATOR:SIZE+GENERATOR:SIZE\n"
 	"kinds: drop\n";
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) usage_error(const char *fmt, ...)
@@ -72,12 +86,9 @@ static _Noreturn void __attribute__((format(printf, 1, 2))) usage_error(const ch
 
 static uint64_t number_arg(const char *name, const char *text, uint64_t max)
 {
-	char *end;
-	unsigned long long v;
+	uint64_t v = 0;
 
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || v > max)
+	if (!parse_count(text, max, &v))
 		usage_error("--%s: %s is not a number from 0 to %llu", name, text,
 			    (unsigned long long)max);
 	return v;
@@ -85,12 +96,58 @@ static uint64_t number_arg(const char *name, const char *text, uint64_t max)
 
 static double real_arg(const char *name, const char *text, double max)
 {
-	char *end;
-	double v = strtod(text, &end);
+	double v = 0;
 
-	if (end == text || *end || !isfinite(v) || v < 0 || v > max)
+	if (!parse_real(text, max, &v))
 		usage_error("--%s: %s is not a number from 0 to %g", name, text, max);
 	return v;
+}
+
+static double share_arg(const char *name, const char *text)
+{
+	double v = 0;
+
+	if (!parse_share(text, &v))
+		usage_error("--%s: %s is not a share from 0 to 1 (or 100%%)", name, text);
+	return v;
+}
+
+/* Two values with @sep between them, the second of which may be missing
+ * Return: the second, "" if there is none */
+static const char *two_args(char *text, const char *sep)
+{
+	char *second = strstr(text, sep);
+
+	if (!second)
+		return "";
+	*second = '\0';
+	return second + strlen(sep);
+}
+
+static void delay_arg(struct sim_config *c, const char *text)
+{
+	char first[64];
+	const char *most;
+
+	snprintf(first, sizeof(first), "%s", text);
+	most = two_args(first, "..");
+	c->delay_max_ns = 0;
+	if (!parse_ns(first, 1e6, &c->link.delay_ns) ||
+	    (*most && (!parse_ns(most, 1e6, &c->delay_max_ns) ||
+		       c->delay_max_ns < c->link.delay_ns)))
+		usage_error("--delay: %s is not MS or MS..MS", text);
+}
+
+static void tunnel_arg(struct sim_config *c, const char *text)
+{
+	char first[64];
+	const char *rate;
+
+	snprintf(first, sizeof(first), "%s", text);
+	rate = two_args(first, "/");
+	if (!parse_ns(first, 1e6, &c->tunnel.delay_ns) ||
+	    (*rate && !parse_rate(rate, &c->tunnel.rate_bps)))
+		usage_error("--tunnel: %s is not MS or MS/BPS", text);
 }
 
 struct arguments {
@@ -100,10 +157,40 @@ struct arguments {
 	struct run_config run;
 };
 
+/* Options of the medium; Return: false if it is another one */
+static bool medium_argument(struct sim_config *c, int opt, const char *name)
+{
+	switch (opt) {
+	case OPT_LOSS: c->link.loss = share_arg(name, optarg); break;
+	case OPT_DUPLICATE: c->link.duplicate = share_arg(name, optarg); break;
+	case OPT_JITTER: c->link.jitter = share_arg(name, optarg); break;
+	case OPT_REORDER: c->link.reorder = true; break;
+	case OPT_DELAY: delay_arg(c, optarg); break;
+	case OPT_TUNNEL: tunnel_arg(c, optarg); break;
+	case OPT_RATE:
+		if (!parse_rate(optarg, &c->link.rate_bps))
+			usage_error("--%s: %s is not a rate, as 10M", name, optarg);
+		break;
+	case OPT_QUEUE:
+		if (!parse_bytes(optarg, &c->link.queue_bytes))
+			usage_error("--%s: %s is not a number of bytes, as 64k", name, optarg);
+		break;
+	case OPT_DRIFT: c->drift_ppm = real_arg(name, optarg, 100000); break;
+	case OPT_RADIO: c->radio = true; break;
+	case OPT_SILENT: c->silent = true; break;
+	case OPT_SPREAD: c->start_spread_ns = (uint64_t)(real_arg(name, optarg, 1e6) * 1e9); break;
+	case OPT_IN_ORDER: c->start_in_order = true; break;
+	default: return false;
+	}
+	return true;
+}
+
 static void argument(struct arguments *a, int opt, const char *name)
 {
 	struct run_config *r = &a->run;
 
+	if (medium_argument(&r->sim, opt, name))
+		return;
 	switch (opt) {
 	case OPT_TOPOLOGY: a->spec = optarg; break;
 	case OPT_LIMIT: a->limit = (uint32_t)number_arg(name, optarg, SIM_NODES_MAX); break;
@@ -111,12 +198,6 @@ static void argument(struct arguments *a, int opt, const char *name)
 	case OPT_SECONDS: r->seconds = real_arg(name, optarg, 1e6); break;
 	case OPT_KILL: r->kills = (uint32_t)number_arg(name, optarg, SIM_NODES_MAX); break;
 	case OPT_KILL_LEADER: r->kill_leaders = true; break;
-	case OPT_SILENT: r->silent = true; break;
-	case OPT_LOSS: r->sim.loss = real_arg(name, optarg, 1); break;
-	case OPT_DELAY: r->sim.delay_ns = (uint64_t)(real_arg(name, optarg, 60000) * 1e6); break;
-	case OPT_SPREAD:
-		r->sim.start_spread_ns = (uint64_t)(real_arg(name, optarg, 1e6) * 1e9);
-		break;
 	case OPT_TRACE: r->sim.trace = true; break;
 	case OPT_JSON: a->json = true; break;
 	case OPT_PINGS: r->pings = (uint32_t)number_arg(name, optarg, 1000000); break;
@@ -125,7 +206,6 @@ static void argument(struct arguments *a, int opt, const char *name)
 	case OPT_RECOVER: r->recover_within = real_arg(name, optarg, 1e6); break;
 	case OPT_SETTLE: r->settle = real_arg(name, optarg, 1e6); break;
 	case OPT_CAP: r->cap = real_arg(name, optarg, 1e6); break;
-	case OPT_REORDER: r->sim.reorder = true; break;
 	case OPT_BYZANTINE:
 		if (!byz_parse(&r->byz, optarg))
 			usage_error("--%s: %s is not KIND:SHARE[@SECONDS]", name, optarg);
@@ -143,16 +223,24 @@ static void argument(struct arguments *a, int opt, const char *name)
 
 static void arguments_parse(struct arguments *a, int argc, char **argv)
 {
+	uint64_t tunnel_ns, tunnel_bps;
 	int opt, index = 0;
 
 	*a = (struct arguments){ .run = {
-		.sim = { .seed = 1, .delay_ns = PN_MS(1), .start_spread_ns = PN_MS(200),
-			 .mtu = 1500, .link_header = 14 },
+		.sim = { .seed = 1, .start_spread_ns = PN_MS(200), .mtu = 1500, .link_header = 14,
+			 .link = { .delay_ns = PN_MS(1), .jitter = 0.2,
+				   .queue_bytes = QUEUE_BYTES } },
 		.cap = 90, .recover_within = 60, .settle = 15, .pings = 200, .pairs = 20000,
 		.probes_per_s = 20, .byz = { .within = 30 },
 	} };
 	while ((opt = getopt_long(argc, argv, "", options, &index)) != -1)
 		argument(a, opt, options[index].name);
+	/* a tunnel is a link like others, but slower, as far as nothing else is said */
+	tunnel_ns = a->run.sim.tunnel.delay_ns;
+	tunnel_bps = a->run.sim.tunnel.rate_bps;
+	a->run.sim.tunnel = a->run.sim.link;
+	a->run.sim.tunnel.delay_ns = tunnel_ns ? tunnel_ns : TUNNEL_NS;
+	a->run.sim.tunnel.rate_bps = tunnel_bps;
 	if (optind < argc)
 		usage_error("unexpected argument %s", argv[optind]);
 	if (!a->spec)

@@ -8,6 +8,7 @@
  * (termination).  Links are counted equal, so the shortest path is a
  * breadth-first search. */
 #include "tests/sim/measure.h"
+#include "tests/sim/node.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"
 
@@ -27,10 +28,10 @@ static void distances(const struct sim *sim, uint32_t from, uint32_t *dist, uint
 		const struct sim_node *n = &sim->nodes[at];
 
 		for (i = 0; i < n->edge_count; i++) {
-			const struct sim_edge *e = &sim->edges[sim->incident[n->edge_first + i]];
+			const struct sim_edge *e = &sim->edges[n->edges[i]];
 			uint32_t other = e->node[0] == at ? e->node[1] : e->node[0];
 
-			if (!e->up || !sim_node_live(sim, other) || dist[other] != UINT32_MAX)
+			if (!sim_edge_usable(sim, n->edges[i]) || dist[other] != UINT32_MAX)
 				continue;
 			dist[other] = dist[at] + 1;
 			queue[tail++] = other;
@@ -40,16 +41,9 @@ static void distances(const struct sim *sim, uint32_t from, uint32_t *dist, uint
 
 static bool linked(const struct sim *sim, uint32_t a, uint32_t b)
 {
-	const struct sim_node *n = &sim->nodes[a];
-	uint32_t i;
+	uint32_t e = sim_edge_find(sim, a, b);
 
-	for (i = 0; i < n->edge_count; i++) {
-		const struct sim_edge *e = &sim->edges[sim->incident[n->edge_first + i]];
-
-		if (e->up && (e->node[0] == b || e->node[1] == b))
-			return sim_node_live(sim, b);
-	}
-	return false;
+	return e != SIM_EDGE_NONE && sim_edge_usable(sim, e);
 }
 
 /* Return: links walked, or -1 */

@@ -1,43 +1,55 @@
 /* SPDX-License-Identifier: ISC */
-/* The host of all nodes: events in virtual time, and the medium between them.
+/* Links, and the order of events in virtual time.
  *
  * Theory of operation
  *
  * There are two kinds of events: the arrival of a frame (a heap of our own,
  * ordered by time and then by order of sending) and a node's deadline (pn_heap,
  * one entry per node).  The earlier goes first, frames before deadlines.  After
- * each call into a node it is pumped: its frames enter the medium, its news and
- * session packets go to the watcher, its deadline is looked up.  Nothing else
- * makes anything happen, no clock is read and all randomness comes from one
+ * each call into a node it is pumped (node.c): its frames enter the medium, its
+ * news and session packets go to the watcher, its deadline is looked up.  Nothing
+ * else makes anything happen, no clock is read and all randomness comes from one
  * seed, so a run repeats byte for byte.
  *
- * A link of the topology is a cable between two nodes.  At a node with up to
- * NODE_LINKS_MAX of them each is a link of its own, point to point, with a
- * carrier; a hub with more has one link on which each cable is a station (as a
- * UDP listener has).  Stations' addresses are the number of the cable, the same
- * at both ends.  The end with the lower number dials.
+ * An edge is two nodes that can hear each other.  There are two sorts:
  *
- * Frames on a cable keep their order unless told otherwise, and each is lost
- * with the same probability.  A frame for a node that has crashed, or crashed
- * and came back, is gone.
+ * A cable (or a tunnel) is a link of its own at both ends, point to point, with
+ * a carrier.  A hub with more than NODE_CABLES_MAX has one link on which each
+ * cable is a station (as a UDP listener has).  Such stations' addresses are the
+ * number of the cable, the same at both ends.  The end with the lower number
+ * dials, and knows whom.
+ *
+ * The edges of a shared medium (a LAN's stations all hear each other; on radio
+ * some do) belong to the one Ethernet link of each node.  A frame to nobody in
+ * particular reaches all of them at one time, each with its own chance of loss;
+ * a frame to a station reaches only that one, as through a switch.  A station
+ * that crashes, or goes out of reach, is missed by the others without being
+ * told; only on radio, and only if wanted, their host knows (as a wireless
+ * driver does).
+ *
+ * A frame waits until the frames before it have been sent, which takes their
+ * length by the rate (the sender's port on a shared medium); when more than the
+ * queue holds would wait it is dropped.  Then it is under way for the delay, more
+ * or less by the jitter.  Frames of an edge keep their order unless told
+ * otherwise.  A frame for a node that has crashed, or crashed and came back, or
+ * whose edge was unplugged meanwhile, is gone.
+ *
+ * A slow node gets all frames, and serves its deadlines, later.  Each node has
+ * its own clock (sim_clock()), which starts right and runs wrong.
  *
  * Bounds that a healthy network never reaches, and whose excess is noted as the
  * violation no_unbounded: a node that is due again and again without time going
- * by; a node that sends more than FRAMES_PER_EDGE frames per cable in a second;
+ * by; a node that sends more than FRAMES_PER_EDGE frames per edge in a second;
  * an empty pool of packets; a packet that is missing at the end.
  */
 #include "tests/sim/medium.h"
+#include "tests/sim/node.h"
 #include "tests/sim/util.h"
 
 #include <stdarg.h>
 
-#define NODE_LINKS_MAX 60	/* links of a node, below what the layer can hold */
-#define SPINS_MAX 1000		/* deadlines at one moment */
 #define FRAMES_PER_NODE 4000	/* frames in a second, and in addition: */
 #define FRAMES_PER_EDGE 500
-#define BATCH 64
-#define RECORDS 64		/* lookup records that a node keeps for others */
-#define PEERS 32		/* identities whose address it remembers */
 
 void sim_trace(const struct sim *sim, const char *fmt, ...)
 {
@@ -96,57 +108,71 @@ static struct sim_frame frame_pop(struct sim *sim)
 
 /* --- stations ------------------------------------------------------------ */
 
-/* fd00::edge, port 1: as a UDP station looks */
-static struct pn_lladdr station_of(uint32_t edge)
+static void number_put(uint8_t *at, uint32_t number)
 {
-	struct pn_lladdr ll = { .len = PN_LLADDR_UDP_LEN, .b = { 0xfd } };
 	unsigned i;
 
 	for (i = 0; i < 4; i++)
-		ll.b[12 + i] = (uint8_t)(edge >> (24 - 8 * i));
+		at[i] = (uint8_t)(number >> (24 - 8 * i));
+}
+
+/* 02:00 and the number of the node: a MAC address of local meaning */
+struct pn_lladdr sim_station_of(uint32_t node)
+{
+	struct pn_lladdr ll = { .len = PN_LLADDR_MAC_LEN, .b = { 2 } };
+
+	number_put(ll.b + 2, node);
+	return ll;
+}
+
+/* A cable is fd00::number, port 1: as a UDP station looks. */
+struct pn_lladdr sim_edge_station(const struct sim *sim, uint32_t edge, uint32_t side)
+{
+	struct pn_lladdr ll = { .len = PN_LLADDR_UDP_LEN, .b = { 0xfd } };
+
+	if (sim_edge_is_shared(&sim->edges[edge]))
+		return sim_station_of(sim->edges[edge].node[!side]);
+	number_put(ll.b + 12, edge);
 	ll.b[17] = 1;
 	return ll;
 }
 
-static uint32_t edge_of_station(const struct pn_lladdr *ll)
-{
-	if (ll->len != PN_LLADDR_UDP_LEN)
-		return UINT32_MAX;
-	return (uint32_t)ll->b[12] << 24 | (uint32_t)ll->b[13] << 16 | (uint32_t)ll->b[14] << 8 |
-	       ll->b[15];
-}
-
-/* Which end of @edge is @node? */
-static uint32_t side_of(const struct sim_edge *edge, uint32_t node)
-{
-	return edge->node[1] == node;
-}
-
-/* The cable that a frame leaves by; UINT32_MAX if there is none */
+/* The edge that a frame leaves by; SIM_EDGE_NONE if there is none */
 static uint32_t edge_of_frame(const struct sim *sim, uint32_t node, const struct pn_pkt *pkt)
 {
 	const struct sim_node *n = &sim->nodes[node];
-	uint32_t edge;
+	const uint8_t *at = pkt->ll.b + (pkt->ll.len == PN_LLADDR_MAC_LEN ? 2 : 12);
+	uint32_t number = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 |
+			  at[3];
+	const struct sim_edge *edge;
 
-	if (pkt->ll.len == 0 && !n->shared && pkt->link >= 0 &&
-	    (uint32_t)pkt->link < n->edge_count)
-		edge = sim->incident[n->edge_first + (uint32_t)pkt->link];
-	else
-		edge = edge_of_station(&pkt->ll);
-	if (edge >= sim->topo->edge_count ||
-	    (sim->edges[edge].node[0] != node && sim->edges[edge].node[1] != node) ||
-	    sim->edges[edge].link[side_of(&sim->edges[edge], node)] != pkt->link)
-		return UINT32_MAX;
-	return edge;
+	if (pkt->link < 0 || (uint32_t)pkt->link >= n->link_cap)
+		return SIM_EDGE_NONE;
+	if (n->link_edge[pkt->link] != SIM_EDGE_NONE)
+		return n->link_edge[pkt->link];
+	if (pkt->ll.len == PN_LLADDR_MAC_LEN)
+		number = sim_edge_find(sim, node, number);
+	else if (pkt->ll.len != PN_LLADDR_UDP_LEN)
+		return SIM_EDGE_NONE;
+	if (number >= sim->edge_count)
+		return SIM_EDGE_NONE;
+	edge = &sim->edges[number];
+	if ((edge->node[0] != node && edge->node[1] != node) ||
+	    edge->link[sim_edge_side(edge, node)] != pkt->link)
+		return SIM_EDGE_NONE;
+	return number;
 }
 
 static void count_frame(struct sim *sim, uint32_t node, const struct pn_pkt *pkt)
 {
 	struct sim_node *n = &sim->nodes[node];
 	uint64_t second = (sim->now.ns - SIM_EPOCH_NS) / PN_S(1);
+	uint32_t bytes = pkt->len + sim->cfg.link_header;
 
 	sim->sent_frames++;
-	sim->sent_bytes += pkt->len + sim->cfg.link_header;
+	sim->sent_bytes += bytes;
+	n->sent_frames++;
+	n->sent_bytes += bytes;
 	if (n->second != second) {
 		n->second = second;
 		n->frames = 0;
@@ -157,258 +183,194 @@ static void count_frame(struct sim *sim, uint32_t node, const struct pn_pkt *pkt
 			  sim->topo->names[node], n->frames - 1, (unsigned long long)second);
 }
 
-/* Takes @pkt. */
-static void medium_send(struct sim *sim, uint32_t node, struct pn_pkt *pkt)
+/* --- what an edge does to frames --------------------------------------------- */
+
+static uint64_t delayed(struct sim *sim, const struct link_quality *q)
 {
-	uint32_t e = edge_of_frame(sim, node, pkt), side;
+	uint64_t jitter = (uint64_t)((double)q->delay_ns * q->jitter);
+
+	return q->delay_ns - jitter + rng_below(&sim->rng, 2 * jitter + 1);
+}
+
+/* When the last bit of a frame leaves; UINT64_MAX: the queue is full
+ * @busy_ns: of the sender, moved on */
+static uint64_t sent_at(struct sim *sim, const struct link_quality *q, uint64_t *busy_ns,
+			uint32_t len)
+{
+	uint64_t start_ns = pn_max(*busy_ns, sim->now.ns);
+	double ns_per_byte;
+
+	if (q->rate_bps == 0)
+		return sim->now.ns;
+	ns_per_byte = 8e9 / (double)q->rate_bps;
+	if ((double)(start_ns - sim->now.ns) > q->queue_bytes * ns_per_byte) {
+		sim->queue_dropped++;
+		return UINT64_MAX;
+	}
+	*busy_ns = start_ns + (uint64_t)((len + sim->cfg.link_header) * ns_per_byte);
+	return *busy_ns;
+}
+
+static struct pn_pkt *pkt_copy(struct sim *sim, const struct pn_pkt *pkt)
+{
+	struct pn_pkt *copy = pn_pkt_get(&sim->pool);
+
+	if (copy)
+		memcpy(pn_pkt_append(copy, pkt->len), pkt->data, pkt->len);
+	return copy;
+}
+
+/* Takes @pkt, which left at @sent_ns. */
+static void travel(struct sim *sim, uint32_t e, uint32_t side, struct pn_pkt *pkt,
+		   uint64_t sent_ns)
+{
+	struct sim_edge *edge = &sim->edges[e];
+	const struct sim_node *to = &sim->nodes[edge->node[side]];
+	uint64_t at_ns = sent_ns + delayed(sim, &edge->q);
+
+	if ((edge->q.loss > 0 && rng_unit(&sim->rng) < edge->q.loss) || !edge->up ||
+	    edge->deaf[side] || to->state != NODE_LIVE) {
+		sim->lost_frames++;
+		pn_pkt_put(&sim->pool, pkt);
+		return;
+	}
+	at_ns += to->lag_ns;
+	if (!edge->q.reorder && at_ns < edge->last_ns[side])
+		at_ns = edge->last_ns[side];
+	edge->last_ns[side] = at_ns;
+	frame_push(sim, (struct sim_frame){ .at_ns = at_ns, .seq = sim->frame_seq++, .pkt = pkt,
+					    .edge = e, .side = side, .boot = to->boot });
+}
+
+/* To all stations of the sender's Ethernet link: one event for all of them.
+ * Takes @pkt. */
+static void multicast(struct sim *sim, uint32_t node, struct pn_pkt *pkt)
+{
+	struct sim_node *n = &sim->nodes[node];
+	uint64_t at_ns = sent_at(sim, &sim->cfg.link, &n->busy_ns, pkt->len);
+
+	if (at_ns == UINT64_MAX) {
+		pn_pkt_put(&sim->pool, pkt);
+		return;
+	}
+	frame_push(sim, (struct sim_frame){ .at_ns = at_ns + delayed(sim, &sim->cfg.link),
+					    .seq = sim->frame_seq++, .pkt = pkt,
+					    .edge = SIM_EDGE_NONE, .side = node });
+}
+
+void sim_medium_send(struct sim *sim, uint32_t node, struct pn_pkt *pkt)
+{
+	struct sim_node *n = &sim->nodes[node];
+	uint32_t e = SIM_EDGE_NONE, side;
+	bool to_all = pkt->ll.len == 0 && n->ether >= 0 && pkt->link == n->ether;
 	struct sim_edge *edge;
-	uint64_t at_ns;
+	struct pn_pkt *copy;
+	uint64_t sent_ns;
 
 	count_frame(sim, node, pkt);
-	if (e == UINT32_MAX || pkt->len > sim->cfg.mtu) {
+	if (!to_all)
+		e = edge_of_frame(sim, node, pkt);
+	if ((!to_all && e == SIM_EDGE_NONE) || pkt->len > sim->cfg.mtu) {
 		sim->misdirected_frames++;
 		sim_trace(sim, "%s sends a frame of %u bytes to nowhere (link %d)",
 			  sim->topo->names[node], pkt->len, pkt->link);
 		pn_pkt_put(&sim->pool, pkt);
 		return;
 	}
+	if (to_all) {
+		multicast(sim, node, pkt);
+		return;
+	}
 	edge = &sim->edges[e];
-	side = !side_of(edge, node);
-	at_ns = sim->now.ns + sim->cfg.delay_ns - sim->cfg.delay_ns / 5 +
-		rng_below(&sim->rng, 2 * (sim->cfg.delay_ns / 5) + 1);
-	if ((sim->cfg.loss > 0 && rng_unit(&sim->rng) < sim->cfg.loss) || !edge->up ||
-	    !sim_node_live(sim, edge->node[side])) {
-		sim->lost_frames++;
+	side = !sim_edge_side(edge, node);
+	sent_ns = sent_at(sim, &edge->q,
+			  sim_edge_is_shared(edge) ? &n->busy_ns : &edge->busy_ns[side], pkt->len);
+	if (sent_ns == UINT64_MAX) {
 		pn_pkt_put(&sim->pool, pkt);
 		return;
 	}
-	if (!sim->cfg.reorder && at_ns < edge->last_ns[side])
-		at_ns = edge->last_ns[side];
-	edge->last_ns[side] = at_ns;
-	frame_push(sim, (struct sim_frame){ .at_ns = at_ns, .seq = sim->frame_seq++, .pkt = pkt,
-					    .edge = e, .side = side,
-					    .boot = sim->nodes[edge->node[side]].boot });
+	if (edge->q.duplicate > 0 && rng_unit(&sim->rng) < edge->q.duplicate) {
+		copy = pkt_copy(sim, pkt);
+		sim->duplicated_frames++;
+		if (copy)
+			travel(sim, e, side, copy, sent_ns);
+	}
+	travel(sim, e, side, pkt, sent_ns);
+}
+
+/* Takes @pkt. */
+static void deliver(struct sim *sim, uint32_t e, uint32_t side, struct pn_pkt *pkt)
+{
+	uint32_t node = sim->edges[e].node[side];
+
+	pkt->link = sim->edges[e].link[side];
+	pkt->ll = sim_edge_station(sim, e, side);
+	net_input(sim->nodes[node].net, &pkt, 1, sim_clock(sim, node));
+	sim_node_pump(sim, node);
+}
+
+static void multicast_arrive(struct sim *sim, uint32_t from, struct pn_pkt *pkt)
+{
+	uint32_t i;
+
+	for (i = 0; i < sim->nodes[from].edge_count; i++) {
+		uint32_t e = sim->nodes[from].edges[i];
+		struct sim_edge *edge = &sim->edges[e];
+		uint32_t side = !sim_edge_side(edge, from);
+		const struct sim_node *to = &sim->nodes[edge->node[side]];
+		struct pn_pkt *copy;
+
+		if (!sim_edge_is_shared(edge))
+			continue;
+		if (!edge->up || edge->deaf[side] || to->state != NODE_LIVE ||
+		    (edge->q.loss > 0 && rng_unit(&sim->rng) < edge->q.loss)) {
+			sim->lost_frames++;
+			continue;
+		}
+		copy = pkt_copy(sim, pkt);
+		if (!copy)
+			break;
+		if (to->lag_ns == 0)
+			deliver(sim, e, side, copy);
+		else
+			frame_push(sim, (struct sim_frame){
+				.at_ns = sim->now.ns + to->lag_ns, .seq = sim->frame_seq++,
+				.pkt = copy, .edge = e, .side = side, .boot = to->boot });
+	}
+	pn_pkt_put(&sim->pool, pkt);
 }
 
 static void frame_arrive(struct sim *sim, struct sim_frame f)
 {
-	struct sim_edge *edge = &sim->edges[f.edge];
-	uint32_t node = edge->node[f.side];
-	struct sim_node *n = &sim->nodes[node];
+	struct sim_edge *edge;
+	struct sim_node *n;
 
-	if (n->state != NODE_LIVE || n->boot != f.boot || !edge->up) {
+	if (f.edge == SIM_EDGE_NONE) {
+		multicast_arrive(sim, f.side, f.pkt);
+		return;
+	}
+	edge = &sim->edges[f.edge];
+	n = &sim->nodes[edge->node[f.side]];
+	if (n->state != NODE_LIVE || n->boot != f.boot || !edge->up || edge->link[f.side] < 0) {
 		sim->lost_frames++;
 		pn_pkt_put(&sim->pool, f.pkt);
 		return;
 	}
-	f.pkt->link = edge->link[f.side];
-	f.pkt->ll = station_of(f.edge);
-	net_input(n->net, &f.pkt, 1, sim->now);
-	sim_node_pump(sim, node);
+	deliver(sim, f.edge, f.side, f.pkt);
 }
 
-/* --- nodes --------------------------------------------------------------- */
-
-static void node_timer_set(struct sim *sim, uint32_t node, struct pn_time at)
+struct pn_time sim_true_time(const struct sim *sim, uint32_t node, struct pn_time local)
 {
-	struct sim_node *n = &sim->nodes[node];
+	int32_t ppb = sim->nodes[node].drift_ppb;
+	uint64_t d, t;
 
-	if (pn_time_is_never(at)) {
-		pn_heap_remove(&sim->timers, &n->timer);
-	} else if (pn_heap_has(&n->timer)) {
-		pn_heap_update(&sim->timers, &n->timer, at);
-	} else {
-		n->timer.at = at;
-		PN_ASSERT(pn_heap_push(&sim->timers, &n->timer));
-	}
-}
-
-static void trace_event(const struct sim *sim, uint32_t node, const struct net_event *ev)
-{
-	static const char *const names[] = {
-		[NET_EV_NEIGHBOUR_UP] = "neighbour up",
-		[NET_EV_NEIGHBOUR_DOWN] = "neighbour down",
-		[NET_EV_ADDRESS] = "address",
-		[NET_EV_PEER_RESOLVED] = "peer resolved",
-		[NET_EV_PEER_FAILED] = "peer failed",
-		[NET_EV_PEER_MTU] = "peer mtu",
-		[NET_EV_LOOKUP] = "lookup",
-		[NET_EV_ECHO] = "echo",
-		[NET_EV_ECHO_ERROR] = "echo error",
-		[NET_EV_AUTH_FAILED] = "auth failed",
-	};
-	uint32_t other = sim_node_find(sim, ev->id);
-
-	if (!sim->cfg.trace)
-		return;
-	sim_trace(sim, "%s: %s %s addr %#llx level %u reason %s", sim->topo->names[node],
-		  names[ev->kind], other == UINT32_MAX ? "-" : sim->topo->names[other],
-		  (unsigned long long)ev->addr, ev->level, net_err_text(ev->reason));
-}
-
-void sim_node_pump(struct sim *sim, uint32_t node)
-{
-	struct sim_node *n = &sim->nodes[node];
-	struct pn_pkt *pkts[BATCH];
-	struct net_event ev;
-	size_t count, i;
-
-	do {
-		count = net_output(n->net, pkts, BATCH);
-		for (i = 0; i < count; i++)
-			medium_send(sim, node, pkts[i]);
-	} while (count > 0);
-	while (net_next_event(n->net, &ev)) {
-		trace_event(sim, node, &ev);
-		if (sim->watcher.on_event)
-			sim->watcher.on_event(sim->watcher.arg, node, &ev);
-	}
-	do {
-		count = net_deliver(n->net, pkts, BATCH);
-		for (i = 0; i < count; i++) {
-			if (sim->watcher.on_packet)
-				sim->watcher.on_packet(sim->watcher.arg, node, pkts[i]);
-			pn_pkt_put(&sim->pool, pkts[i]);
-		}
-	} while (count > 0);
-	if (sim->pool.get_failures > 0)
-		violation(&sim->violations, CHECK_NO_UNBOUNDED,
-			  "the %u packet buffers of all nodes were used up at %.3f s",
-			  sim->pool.count, sim_seconds(sim));
-	node_timer_set(sim, node, net_deadline(n->net));
-}
-
-/* Adjacencies of a node with so many cables: besides those, the ones between its
- * facets (eight cables each), with about log2 of the facets from each, two ends
- * each; and a few for neighbours that come back before their old one is gone. */
-static uint32_t adjacencies(uint32_t cables)
-{
-	uint32_t facets = cables > 8 ? cables / 8 + 2 : 1, log = 0;
-
-	while (facets >> log > 1)
-		log++;
-	return cables + 4 + (facets > 1 ? 2 * facets * (log + 1) : 0);
-}
-
-static void node_config(struct sim *sim, uint32_t node, struct net_config *cfg)
-{
-	struct sim_node *n = &sim->nodes[node];
-	char purpose[48];
-	struct rng r;
-
-	net_config_default(cfg);
-	memcpy(cfg->seed, n->seed, sizeof(cfg->seed));
-	snprintf(purpose, sizeof(purpose), "node %u boot %llu", node, (unsigned long long)n->boot);
-	rng_init(&r, sim->cfg.seed, purpose);
-	rng_fill(&r, cfg->random, sizeof(cfg->random));
-	cfg->boot = n->boot;
-	cfg->pool = &sim->pool;
-	cfg->adj_max = adjacencies(n->edge_count);
-	cfg->record_max = RECORDS;
-	cfg->peer_max = PEERS;
-}
-
-/* Links and static peers of a node that has just been made */
-static void node_links(struct sim *sim, uint32_t node)
-{
-	struct sim_node *n = &sim->nodes[node];
-	struct net_link_config lc = { .kind = NET_LINK_TUNNEL,
-				      .mtu = sim->cfg.mtu,
-				      .listen = true };
-	int link = -1;
-	uint32_t i;
-
-	for (i = 0; i < n->edge_count; i++) {
-		uint32_t e = sim->incident[n->edge_first + i];
-		struct sim_edge *edge = &sim->edges[e];
-		uint32_t side = side_of(edge, node), other = edge->node[!side];
-		struct pn_lladdr ll = station_of(e);
-
-		if (i == 0 || !n->shared) {
-			snprintf(lc.name, sizeof(lc.name), "sim%u", i);
-			link = net_link_add(n->net, &lc, sim->now);
-			PN_ASSERT(link >= 0);
-		}
-		edge->link[side] = link;
-		if (side == 0)
-			PN_ASSERT(net_link_peer(n->net, link, &ll, sim->nodes[other].id, e,
-						sim->now) == 0);
-	}
-}
-
-static void node_start(struct sim *sim, uint32_t node)
-{
-	struct sim_node *n = &sim->nodes[node];
-	struct net_config cfg;
-
-	node_config(sim, node, &cfg);
-	n->mem_size = net_mem_size(&cfg);
-	n->mem = sim_check_(aligned_alloc(64, (n->mem_size + 63) / 64 * 64));
-	n->net = net_init(n->mem, &cfg, sim->now);
-	n->state = NODE_LIVE;
-	sim->mem_bytes += n->mem_size;
-	sim_trace(sim, "%s: start", sim->topo->names[node]);
-	node_links(sim, node);
-	sim_node_pump(sim, node);
-}
-
-static void node_end(struct sim *sim, uint32_t node)
-{
-	struct sim_node *n = &sim->nodes[node];
-
-	net_fini(n->net);
-	free(n->mem);
-	n->mem = NULL;
-	n->net = NULL;
-	n->state = NODE_DEAD;
-	pn_heap_remove(&sim->timers, &n->timer);
-}
-
-void sim_node_crash(struct sim *sim, uint32_t node, bool carrier)
-{
-	struct sim_node *n = &sim->nodes[node];
-	uint32_t i;
-
-	PN_ASSERT(n->state == NODE_LIVE);
-	sim_trace(sim, "%s: crash", sim->topo->names[node]);
-	node_end(sim, node);
-	for (i = 0; carrier && i < n->edge_count; i++) {
-		uint32_t e = sim->incident[n->edge_first + i];
-		struct sim_edge *edge = &sim->edges[e];
-		uint32_t side = !side_of(edge, node), other = edge->node[side];
-		struct pn_lladdr ll = station_of(e);
-
-		if (!sim_node_live(sim, other))
-			continue;
-		if (sim->nodes[other].shared)
-			net_link_station_down(sim->nodes[other].net, edge->link[side], &ll,
-					      sim->now);
-		else
-			net_link_carrier(sim->nodes[other].net, edge->link[side], false, sim->now);
-		sim_node_pump(sim, other);
-	}
-}
-
-static void node_due(struct sim *sim, uint32_t node)
-{
-	struct sim_node *n = &sim->nodes[node];
-
-	if (n->state == NODE_WAITING) {
-		node_start(sim, node);
-		return;
-	}
-	net_expire(n->net, sim->now);
-	sim_node_pump(sim, node);
-	if (!pn_heap_has(&n->timer) || !pn_time_due(n->timer.at, sim->now)) {
-		n->spins = 0;
-		return;
-	}
-	if (++n->spins < SPINS_MAX)
-		return;
-	violation(&sim->violations, CHECK_NO_UNBOUNDED, "%.40s is due for ever at %.6f s",
-		  sim->topo->names[node], sim_seconds(sim));
-	n->spins = 0;
-	node_timer_set(sim, node, pn_time_add(sim->now, PN_MS(1)));
+	if (ppb == 0 || pn_time_is_never(local) || local.ns <= SIM_EPOCH_NS)
+		return local;
+	d = local.ns - SIM_EPOCH_NS;
+	t = (uint64_t)((__int128)d * 1000000000 / (1000000000 + ppb));
+	while (t + (uint64_t)((__int128)t * ppb / 1000000000) < d)
+		t++; /* what is rounded is a nanosecond or two */
+	return (struct pn_time){ SIM_EPOCH_NS + t };
 }
 
 void sim_run_until(struct sim *sim, struct pn_time until)
@@ -425,85 +387,147 @@ void sim_run_until(struct sim *sim, struct pn_time until)
 		if (frame)
 			frame_arrive(sim, frame_pop(sim));
 		else
-			node_due(sim, (uint32_t)(pn_container_of(e, struct sim_node, timer) -
-						 sim->nodes));
+			sim_node_due(sim, (uint32_t)(pn_container_of(e, struct sim_node, timer) -
+						     sim->nodes));
 	}
 	sim->now = until;
 }
 
-/* --- the whole ------------------------------------------------------------- */
+/* --- edges ----------------------------------------------------------------- */
 
-static uint32_t id_hash(const struct sim *sim, const uint8_t id[PN_ID_LEN])
+static uint32_t pair_slot(const struct sim *sim, uint32_t a, uint32_t b)
 {
-	uint32_t h;
+	uint64_t h = ((uint64_t)pn_min(a, b) << 32 | pn_max(a, b)) * 0x9e3779b97f4a7c15U;
+	uint32_t i = (uint32_t)(h >> 32) & (sim->by_pair_size - 1), e;
 
-	memcpy(&h, id, sizeof(h)); /* a key is as good as random */
-	return h & (sim->by_id_size - 1);
+	for (; (e = sim->by_pair[i]) != SIM_EDGE_NONE; i = (i + 1) & (sim->by_pair_size - 1))
+		if ((sim->edges[e].node[0] == a && sim->edges[e].node[1] == b) ||
+		    (sim->edges[e].node[0] == b && sim->edges[e].node[1] == a))
+			break;
+	return i;
 }
 
-uint32_t sim_node_find(const struct sim *sim, const uint8_t id[PN_ID_LEN])
+uint32_t sim_edge_find(const struct sim *sim, uint32_t a, uint32_t b)
+{
+	return sim->by_pair[pair_slot(sim, a, b)];
+}
+
+static void pairs_grow(struct sim *sim)
 {
 	uint32_t i;
 
-	for (i = id_hash(sim, id); sim->by_id[i] != UINT32_MAX; i = (i + 1) & (sim->by_id_size - 1))
-		if (!memcmp(sim->nodes[sim->by_id[i]].id, id, PN_ID_LEN))
-			return sim->by_id[i];
-	return UINT32_MAX;
+	sim->by_pair_size = sim->by_pair_size ? 2 * sim->by_pair_size : 1024;
+	sim->by_pair = sim_realloc(sim->by_pair, sim->by_pair_size, sizeof(*sim->by_pair));
+	memset(sim->by_pair, 0xff, sim->by_pair_size * sizeof(*sim->by_pair));
+	for (i = 0; i < sim->edge_count; i++)
+		sim->by_pair[pair_slot(sim, sim->edges[i].node[0], sim->edges[i].node[1])] = i;
 }
 
-static void identities_make(struct sim *sim)
+static void incident_add(struct sim_node *n, uint32_t edge)
 {
-	uint32_t n = sim->topo->node_count, i, at;
-	struct rng r;
-
-	rng_init(&r, sim->cfg.seed, "identities");
-	for (sim->by_id_size = 4; sim->by_id_size < 2 * n;)
-		sim->by_id_size *= 2;
-	sim->by_id = sim_calloc(sim->by_id_size, sizeof(*sim->by_id));
-	memset(sim->by_id, 0xff, sim->by_id_size * sizeof(*sim->by_id));
-	for (i = 0; i < n; i++) {
-		struct sim_node *node = &sim->nodes[i];
-
-		rng_fill(&r, node->seed, sizeof(node->seed));
-		net_identity_derive(node->seed, node->id);
-		net_identity_hit(node->id, node->hit);
-		node->boot = 1;
-		at = id_hash(sim, node->id);
-		while (sim->by_id[at] != UINT32_MAX)
-			at = (at + 1) & (sim->by_id_size - 1);
-		sim->by_id[at] = i;
+	if (n->edge_count == n->edge_cap) {
+		n->edge_cap = n->edge_cap ? 2 * n->edge_cap : 4;
+		n->edges = sim_realloc(n->edges, n->edge_cap, sizeof(*n->edges));
 	}
+	n->edges[n->edge_count++] = edge;
 }
 
-static void edges_make(struct sim *sim)
+/* An edge before anybody uses it */
+static uint32_t edge_new(struct sim *sim, uint32_t a, uint32_t b, enum topo_kind kind)
 {
-	const struct topology *t = sim->topo;
-	uint32_t i, side, first = 0;
+	uint32_t e = sim->edge_count;
 
-	for (i = 0; i < t->edge_count; i++) {
-		sim->edges[i] = (struct sim_edge){ .node = { t->edges[i].a, t->edges[i].b },
-						   .link = { -1, -1 }, .up = true };
-		sim->nodes[t->edges[i].a].edge_count++;
-		sim->nodes[t->edges[i].b].edge_count++;
+	if (sim->edge_count == sim->edge_cap) {
+		sim->edge_cap = sim->edge_cap ? 2 * sim->edge_cap : 256;
+		sim->edges = sim_realloc(sim->edges, sim->edge_cap, sizeof(*sim->edges));
 	}
-	for (i = 0; i < t->node_count; i++) {
-		sim->nodes[i].edge_first = first;
-		first += sim->nodes[i].edge_count;
-		sim->nodes[i].shared = sim->nodes[i].edge_count > NODE_LINKS_MAX;
-		sim->nodes[i].edge_count = 0;
-	}
-	for (i = 0; i < t->edge_count; i++)
-		for (side = 0; side < 2; side++) {
-			struct sim_node *n = &sim->nodes[sim->edges[i].node[side]];
+	if (2 * (sim->edge_count + 1) > sim->by_pair_size)
+		pairs_grow(sim);
+	sim->edges[e] = (struct sim_edge){ .node = { a, b }, .link = { -1, -1 }, .kind = kind,
+					   .up = true, .q = kind == TOPO_TUNNEL ?
+					   sim->cfg.tunnel : sim->cfg.link };
+	sim->by_pair[pair_slot(sim, a, b)] = e;
+	sim->edge_count++;
+	incident_add(&sim->nodes[a], e);
+	incident_add(&sim->nodes[b], e);
+	return e;
+}
 
-			sim->incident[n->edge_first + n->edge_count++] = i;
+uint32_t sim_edge_add(struct sim *sim, uint32_t a, uint32_t b, enum topo_kind kind)
+{
+	uint32_t e = edge_new(sim, a, b, kind), side;
+
+	sim->changes++;
+	for (side = 0; side < 2; side++)
+		if (sim_node_live(sim, sim->edges[e].node[side])) {
+			sim_node_link_edge(sim, sim->edges[e].node[side], e);
+			sim_node_pump(sim, sim->edges[e].node[side]);
 		}
+	return e;
+}
+
+void sim_edge_set(struct sim *sim, uint32_t e, bool up, bool tell)
+{
+	struct sim_edge *edge = &sim->edges[e];
+	uint32_t side;
+
+	if (edge->up == up)
+		return;
+	edge->up = up;
+	sim->changes++;
+	sim_trace(sim, "link %s to %s %s%s", sim->topo->names[edge->node[0]],
+		  sim->topo->names[edge->node[1]], up ? "up" : "down", tell ? "" : ", silently");
+	for (side = 0; side < 2 && tell; side++)
+		sim_node_carrier(sim, e, side);
+}
+
+bool sim_edge_usable(const struct sim *sim, uint32_t e)
+{
+	const struct sim_edge *edge = &sim->edges[e];
+
+	return edge->up && !edge->deaf[0] && !edge->deaf[1] &&
+	       sim_node_live(sim, edge->node[0]) && sim_node_live(sim, edge->node[1]);
+}
+
+/* The delay and so on of each link that is not as all the others */
+static void quality_draw(struct sim *sim, const struct topology *t)
+{
+	uint64_t more = sim->cfg.delay_max_ns > sim->cfg.link.delay_ns ?
+			sim->cfg.delay_max_ns - sim->cfg.link.delay_ns : 0;
+	struct rng r;
+	uint32_t i;
+
+	rng_init(&r, sim->cfg.seed, "delays");
+	for (i = 0; i < t->edge_count; i++) {
+		struct link_quality *q = &sim->edges[i].q;
+		const struct topo_edge *e = &t->edges[i];
+
+		if (more > 0 && e->kind != TOPO_TUNNEL)
+			q->delay_ns += rng_below(&r, more + 1);
+		if (e->delay_ns > 0)
+			q->delay_ns = e->delay_ns;
+		if (e->rate_bps > 0)
+			q->rate_bps = e->rate_bps;
+		if (e->loss > 0)
+			q->loss = e->loss;
+	}
+}
+
+/* --- the whole ------------------------------------------------------------- */
+
+static uint32_t packets_of(const struct topology *t)
+{
+	uint64_t n = 8192 + 24 * (uint64_t)t->node_count;
+	uint32_t i;
+
+	for (i = 0; i < t->edge_count; i++)
+		n += t->edges[i].kind == TOPO_LAN ? 2 : 16;
+	return (uint32_t)pn_min(PN_POOL_MAX, n);
 }
 
 void sim_init(struct sim *sim, const struct topology *topo, const struct sim_config *cfg)
 {
-	uint32_t n = topo->node_count, i;
-	size_t packets = pn_min(PN_POOL_MAX, 8192 + 24 * (size_t)n + 16 * (size_t)topo->edge_count);
+	uint32_t n = topo->node_count, packets = packets_of(topo), i;
 
 	memset(sim, 0, sizeof(*sim));
 	sim->cfg = *cfg;
@@ -511,18 +535,19 @@ void sim_init(struct sim *sim, const struct topology *topo, const struct sim_con
 	sim->now.ns = SIM_EPOCH_NS;
 	rng_init(&sim->rng, cfg->seed, "medium");
 	sim->nodes = sim_calloc(n, sizeof(*sim->nodes));
-	sim->edges = sim_calloc(topo->edge_count, sizeof(*sim->edges));
-	sim->incident = sim_calloc(2 * (size_t)topo->edge_count, sizeof(*sim->incident));
-	sim->pool_mem = sim_calloc(1, pn_pool_mem_size((uint32_t)packets, cfg->mtu));
-	pn_pool_init(&sim->pool, sim->pool_mem, (uint32_t)packets, cfg->mtu);
+	sim->pool_mem = sim_calloc(1, pn_pool_mem_size(packets, cfg->mtu));
+	pn_pool_init(&sim->pool, sim->pool_mem, packets, cfg->mtu);
+	sim->pool_low = packets;
 	pn_heap_init(&sim->timers, sim_calloc(n, sizeof(struct pn_heap_entry *)), n);
-	identities_make(sim);
-	edges_make(sim);
-	for (i = 0; i < n; i++) {
-		pn_heap_entry_init(&sim->nodes[i].timer);
-		node_timer_set(sim, i, pn_time_add(sim->now, rng_below(&sim->rng,
-								       cfg->start_spread_ns + 1)));
+	pairs_grow(sim);
+	for (i = 0; i < topo->edge_count; i++) {
+		enum topo_kind kind = topo->edges[i].kind;
+
+		edge_new(sim, topo->edges[i].a, topo->edges[i].b,
+			 cfg->radio && kind == TOPO_CABLE ? TOPO_RADIO : kind);
 	}
+	quality_draw(sim, topo);
+	sim_nodes_init(sim);
 }
 
 void sim_fini(struct sim *sim)
@@ -531,16 +556,19 @@ void sim_fini(struct sim *sim)
 
 	while (sim->frame_count > 0)
 		pn_pkt_put(&sim->pool, frame_pop(sim).pkt);
-	for (i = 0; i < sim->topo->node_count; i++)
+	for (i = 0; i < sim->topo->node_count; i++) {
 		if (sim_node_live(sim, i))
-			node_end(sim, i);
+			sim_node_end(sim, i);
+		free(sim->nodes[i].edges);
+		free(sim->nodes[i].link_edge);
+	}
 	if (sim->pool.free_count != sim->pool.count)
 		violation(&sim->violations, CHECK_NO_UNBOUNDED,
 			  "%u packet buffers are missing at the end",
 			  sim->pool.count - sim->pool.free_count);
 	free(sim->nodes);
 	free(sim->edges);
-	free(sim->incident);
+	free(sim->by_pair);
 	free(sim->by_id);
 	free(sim->frames);
 	free(sim->timers.slots);

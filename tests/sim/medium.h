@@ -2,9 +2,9 @@
 /* medium.h - many nodes, the links between them, and virtual time
  *
  * struct sim is one run.  The nodes are real ones (struct net); the simulator
- * is their host: it carries frames along the links of a topology, with delay
- * and loss, rings their deadlines, starts and crashes them.  sim_run_until()
- * is the only thing that makes time pass.
+ * is their host: it carries frames along the links of a topology, rings their
+ * deadlines, starts and crashes them (node.h).  sim_run_until() is the only
+ * thing that makes time pass.
  */
 #ifndef SIM_MEDIUM_H
 #define SIM_MEDIUM_H
@@ -19,50 +19,83 @@
  * a daemon starts; what is printed counts from here. */
 #define SIM_EPOCH_NS PN_S(1000)
 
+/* What a link does to frames, each direction for itself */
+struct link_quality {
+	uint64_t delay_ns;
+	uint64_t rate_bps;	/* 0: no limit */
+	uint32_t queue_bytes;	/* frames that wait for the sender beyond it are dropped */
+	double jitter;		/* share of the delay that each frame may differ by */
+	double loss, duplicate;	/* share of frames, 0 to 1 */
+	bool reorder;		/* let frames overtake each other */
+};
+
 struct sim_config {
 	uint64_t seed;
-	uint64_t delay_ns;	/* of a link, plus or minus 20 % */
-	double loss;		/* share of frames that get lost, 0 to 1 */
+	struct link_quality link; /* of links that have no other */
+	uint64_t delay_max_ns;	/* each link has a delay from link.delay_ns to this; 0: not so */
+	struct link_quality tunnel; /* of tunnels between islands */
 	uint64_t start_spread_ns; /* nodes start at random times up to this */
+	bool start_in_order;	/* evenly within that, in the order of the topology */
+	double drift_ppm;	/* clocks are fast or slow by up to this */
 	uint32_t mtu;		/* bytes of a frame */
 	uint32_t link_header;	/* bytes in front of a frame, counted as traffic */
-	bool reorder;		/* let frames of a link overtake each other */
+	bool more_edges;	/* there will be edges that the topology does not have */
+	bool radio;		/* links are stations that hear each other, not cables */
+	bool silent;		/* nobody's carrier tells of crashes and cuts */
 	bool trace;		/* tell what happens on stderr */
 };
 
 enum node_state {
 	NODE_WAITING,		/* starts when its timer rings */
 	NODE_LIVE,		/* has a net */
-	NODE_DEAD,		/* crashed */
+	NODE_DEAD,		/* crashed, or not there yet */
 };
 
+/* Two nodes that can hear each other.  On a shared medium (kind TOPO_RADIO,
+ * TOPO_LAN) these are stations of the one such link of each node. */
 struct sim_edge {
 	uint32_t node[2];
-	int link[2];		/* link number at each end, while that node lives */
-	bool up;
+	int link[2];		/* link number at each end, while that node lives; -1: none */
+	enum topo_kind kind;
+	bool up;		/* plugged, in range */
+	bool deaf[2];		/* that end hears nothing: a one-way link */
+	struct link_quality q;
 	uint64_t last_ns[2];	/* arrival of the last frame towards that end */
+	uint64_t busy_ns[2];	/* until then frames towards that end are being sent */
 };
+#define SIM_EDGE_NONE UINT32_MAX
 
 struct sim_node {
-	struct pn_heap_entry timer;
+	struct pn_heap_entry timer; /* in true time */
 	enum node_state state;
 	struct net *net;	/* inside mem; NULL unless live */
 	void *mem;
 	size_t mem_size;
 	uint8_t seed[PN_ID_LEN], id[PN_ID_LEN], hit[PN_HIT_LEN];
 	uint64_t boot;
-	uint32_t edge_first, edge_count; /* in sim->incident */
-	bool shared;		/* all its edges are stations of one link */
+	uint64_t keys;		/* identities it has had */
+	int32_t drift_ppb;	/* its clock is fast by so much, parts in 10^9 */
+	uint64_t lag_ns;	/* it handles frames and deadlines so much later */
+	uint32_t *edges;	/* in sim->edges; owned */
+	uint32_t edge_count, edge_cap;
+	uint32_t *link_edge;	/* cable of each link number; SIM_EDGE_NONE: stations */
+	uint32_t link_cap;
+	bool hub;		/* its cables are stations of one tunnel link */
+	int hub_link;		/* number of that one, -1: none */
+	int ether;		/* number of its Ethernet link, -1: none */
+	uint32_t links;		/* made since its start, for their names */
+	uint64_t busy_ns;	/* until then frames leave through it */
 	uint32_t spins;		/* times it was due again at once */
 	uint64_t second;	/* of virtual time that frames counts */
 	uint32_t frames;	/* sent in that second */
+	uint64_t sent_frames, sent_bytes; /* since the run began, link headers counted */
 };
 
 struct sim_frame {
 	uint64_t at_ns, seq;	/* arrival, and order of sending */
 	struct pn_pkt *pkt;
-	uint32_t edge;
-	uint32_t side;		/* end that it goes to */
+	uint32_t edge;		/* SIM_EDGE_NONE: to all stations of a shared medium */
+	uint32_t side;		/* end that it goes to; with no edge: node that sent it */
 	uint64_t boot;		/* of the node there when it was sent */
 };
 
@@ -77,11 +110,13 @@ struct sim_watcher {
 struct sim {
 	struct sim_config cfg;
 	const struct topology *topo; /* borrowed */
-	struct pn_time now;
+	struct pn_time now;	/* true time; nodes have clocks of their own */
 	struct rng rng;		/* of the medium */
 	struct sim_node *nodes;	/* topo->node_count */
-	struct sim_edge *edges;	/* topo->edge_count */
-	uint32_t *incident;	/* edges of each node */
+	struct sim_edge *edges;
+	uint32_t edge_count, edge_cap;
+	uint32_t *by_pair;	/* hash table: two nodes to edge */
+	uint32_t by_pair_size;
 	uint32_t *by_id;	/* hash table: identity to node */
 	uint32_t by_id_size;
 	struct pn_heap timers;
@@ -90,11 +125,13 @@ struct sim {
 	uint64_t frame_seq;
 	struct pn_pool pool;
 	void *pool_mem;
+	uint32_t pool_low;	/* least packets that were ever free */
 	struct sim_watcher watcher;
 	struct violations violations; /* those of running, not of snapshots */
 	uint64_t sent_frames, sent_bytes; /* link headers counted */
-	uint64_t lost_frames, misdirected_frames;
+	uint64_t lost_frames, misdirected_frames, queue_dropped, duplicated_frames;
 	uint64_t mem_bytes;	/* of the nodes, at the start */
+	uint64_t changes;	/* grows with each start, crash and change of an edge */
 };
 
 /** sim_init() - nodes that wait for their start
@@ -107,22 +144,46 @@ void sim_fini(struct sim *sim);
 /** sim_run_until() - let everything happen up to and including @until */
 void sim_run_until(struct sim *sim, struct pn_time until);
 
-/** sim_node_crash() - a node is gone, without a word
- *  @carrier: its neighbours' links tell them so at once */
-void sim_node_crash(struct sim *sim, uint32_t node, bool carrier);
+/* --- edges ------------------------------------------------------------------ */
 
-/** sim_node_pump() - after a call into a node: carry what it has to send, hand
- *  on what it tells, look when it is due next */
-void sim_node_pump(struct sim *sim, uint32_t node);
+/** sim_edge_find() - Return: the edge between two nodes, or SIM_EDGE_NONE */
+uint32_t sim_edge_find(const struct sim *sim, uint32_t a, uint32_t b);
 
-/** sim_node_find() - Return: the node of an identity, or UINT32_MAX */
-uint32_t sim_node_find(const struct sim *sim, const uint8_t id[PN_ID_LEN]);
+/** sim_edge_add() - a new edge, plugged; the nodes notice if they live
+ *  @a, @b: different, with no edge between them yet
+ *  Return: its number; numbers never change */
+uint32_t sim_edge_add(struct sim *sim, uint32_t a, uint32_t b, enum topo_kind kind);
 
-/** sim_node_live() - Return: true if the node runs */
-static inline bool sim_node_live(const struct sim *sim, uint32_t node)
+/** sim_edge_set() - plug or unplug
+ *  @tell: the ends' links lose or get their carrier (a LAN never tells; it is
+ *         the switch that they are plugged into) */
+void sim_edge_set(struct sim *sim, uint32_t edge, bool up, bool tell);
+
+/** sim_edge_station() - how the link of one end names the other end */
+struct pn_lladdr sim_edge_station(const struct sim *sim, uint32_t edge, uint32_t side);
+
+/** sim_station_of() - a node's own address on a shared medium */
+struct pn_lladdr sim_station_of(uint32_t node);
+
+/** sim_edge_usable() - Return: true if both ends live and can hear each other */
+bool sim_edge_usable(const struct sim *sim, uint32_t edge);
+
+/** sim_edge_side() - Return: 0 or 1, which end of the edge the node is */
+static inline uint32_t sim_edge_side(const struct sim_edge *edge, uint32_t node)
 {
-	return sim->nodes[node].state == NODE_LIVE;
+	return edge->node[1] == node;
 }
+
+/** sim_medium_send() - takes @pkt, that a node sends */
+void sim_medium_send(struct sim *sim, uint32_t node, struct pn_pkt *pkt);
+
+/** sim_edge_is_shared() - stations of a shared medium, not a cable? */
+static inline bool sim_edge_is_shared(const struct sim_edge *edge)
+{
+	return edge->kind == TOPO_RADIO || edge->kind == TOPO_LAN;
+}
+
+/* --- time ------------------------------------------------------------------- */
 
 /** sim_time() - the time so many seconds after the start */
 static inline struct pn_time sim_time(double seconds)
@@ -135,6 +196,21 @@ static inline double sim_seconds(const struct sim *sim)
 {
 	return (double)(sim->now.ns - SIM_EPOCH_NS) / 1e9;
 }
+
+/** sim_clock() - what the clock of a node shows now: to be used in all calls
+ *  into its net */
+static inline struct pn_time sim_clock(const struct sim *sim, uint32_t node)
+{
+	int64_t d = (int64_t)(sim->now.ns - SIM_EPOCH_NS);
+
+	return (struct pn_time){ sim->now.ns +
+		(uint64_t)((__int128)d * sim->nodes[node].drift_ppb / 1000000000) };
+}
+
+/** sim_true_time() - when the clock of a node will show @local */
+struct pn_time sim_true_time(const struct sim *sim, uint32_t node, struct pn_time local);
+
+/* --- telling ---------------------------------------------------------------- */
 
 /** sim_trace() - one line on stderr, if wanted */
 void sim_trace(const struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -19,6 +19,7 @@
  * medium and the traffic as it happens. */
 #include "tests/sim/run.h"
 #include "tests/sim/dump.h"
+#include "tests/sim/node.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"
 
@@ -253,7 +254,7 @@ static bool kill_one(struct course *c, uint32_t number)
 	for (i = 0; i < n; i++)
 		if (sim_node_live(&c->sim, i))
 			before[i] = addresses_hash(&c->sim, i);
-	sim_node_crash(&c->sim, k->node, !c->cfg->silent);
+	sim_node_crash(&c->sim, k->node, true);
 	c->res->kill_count++;
 	k->recovered_s = recover(c, k->at_s);
 	for (i = 0; i < n; i++) {

@@ -17,7 +17,6 @@ struct run_config {
 	double settle;		/* seconds watched after a crash, at least */
 	uint32_t kills;
 	bool kill_leaders;	/* each victim leads the root; else each fourth */
-	bool silent;		/* crashes leave the carrier */
 	uint32_t pings;
 	uint32_t pairs;
 	struct byz_config byz;	/* Byzantine nodes */

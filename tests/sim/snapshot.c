@@ -4,7 +4,7 @@
  * An adjacency counts only if both ends say that it is up and which facets it
  * joins: one that a side has given up, or does not know yet, connects nothing. */
 #include "tests/sim/snapshot.h"
-#include "tests/sim/medium.h"
+#include "tests/sim/node.h"
 #include "tests/sim/util.h"
 
 /* One end's word: facet @from is a neighbour of facet @to */
@@ -37,11 +37,11 @@ uint32_t snapshot_components(const struct sim *sim, uint32_t *component)
 
 	for (i = 0; i < n; i++)
 		parent[i] = i;
-	for (i = 0; i < sim->topo->edge_count; i++) {
+	for (i = 0; i < sim->edge_count; i++) {
 		const struct sim_edge *e = &sim->edges[i];
 		uint32_t a, b;
 
-		if (!e->up || !sim_node_live(sim, e->node[0]) || !sim_node_live(sim, e->node[1]))
+		if (!sim_edge_usable(sim, i))
 			continue;
 		a = leader_of(parent, e->node[0]);
 		b = leader_of(parent, e->node[1]);
@@ -124,7 +124,8 @@ static struct claim *take_claims(const struct sim *sim, const uint32_t *first, u
 	for (i = 0; i < sim->topo->node_count; i++) {
 		if (!sim_node_live(sim, i))
 			continue;
-		for (k = 0; net_neighbour_at(sim->nodes[i].net, k, &nb, sim->now); k++) {
+		for (k = 0; net_neighbour_at(sim->nodes[i].net, k, &nb,
+						sim_clock(sim, i)); k++) {
 			other = sim_node_find(sim, nb.id);
 			if (other == UINT32_MAX || other == i ||
 			    nb.facet >= first[i + 1] - first[i] ||

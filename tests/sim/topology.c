@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* Topologies: files, generators, and cutting one down to a number of nodes. */
+/* Topologies: files, and cutting one down to a number of nodes. */
 #include "tests/sim/topology.h"
-#include "tests/sim/rng.h"
+#include "tests/sim/generate.h"
 #include "tests/sim/util.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static uint32_t node_add(struct topology *t, const char *name)
+uint32_t topology_node_add(struct topology *t, const char *name)
 {
 	if ((t->node_count & (t->node_count - 1)) == 0) /* at each power of two */
 		t->names = sim_realloc(t->names, t->node_count ? 2 * t->node_count : 1,
@@ -18,27 +17,18 @@ static uint32_t node_add(struct topology *t, const char *name)
 	return t->node_count++;
 }
 
-static void nodes_number(struct topology *t, uint32_t n)
+struct topo_edge *topology_edge_add(struct topology *t, uint32_t a, uint32_t b)
 {
-	char name[16];
-	uint32_t i;
+	struct topo_edge *e;
 
-	for (i = 0; i < n; i++) {
-		snprintf(name, sizeof(name), "%u", i);
-		node_add(t, name);
-	}
-}
-
-static void edge_add(struct topology *t, uint32_t a, uint32_t b)
-{
 	if (a == b)
-		return;
+		return NULL;
 	if ((t->edge_count & (t->edge_count - 1)) == 0)
 		t->edges = sim_realloc(t->edges, t->edge_count ? 2 * t->edge_count : 1,
 				       sizeof(*t->edges));
-	t->edges[t->edge_count].a = a < b ? a : b;
-	t->edges[t->edge_count].b = a < b ? b : a;
-	t->edge_count++;
+	e = &t->edges[t->edge_count++];
+	*e = (struct topo_edge){ .a = a < b ? a : b, .b = a < b ? b : a };
+	return e;
 }
 
 static int edge_compare(const void *pa, const void *pb)
@@ -86,7 +76,29 @@ static int64_t node_named(struct topology *t, json_t *index, const json_t *value
 	if (t->node_count >= SIM_NODES_MAX)
 		return -1;
 	json_object_set_new(index, name, json_integer(t->node_count));
-	return node_add(t, name);
+	return topology_node_add(t, name);
+}
+
+/* What a link says of itself: delay (ms), rate (bit/s), loss, lan (true).
+ * Return: false if it makes no sense */
+static bool attributes_read(struct topo_edge *e, const json_t *link)
+{
+	const json_t *delay = json_object_get(link, "delay"), *rate = json_object_get(link, "rate");
+	const json_t *loss = json_object_get(link, "loss");
+	double delay_ms = json_number_value(delay), bps = json_number_value(rate);
+	double share = json_number_value(loss);
+
+	if ((delay && !json_is_number(delay)) || (rate && !json_is_number(rate)) ||
+	    (loss && !json_is_number(loss)))
+		return false;
+	if (delay_ms < 0 || delay_ms > 60000 || bps < 0 || bps > 1e12 || share < 0 || share > 1)
+		return false;
+	e->delay_ns = (uint64_t)(delay_ms * 1e6);
+	e->rate_bps = (uint64_t)bps;
+	e->loss = share;
+	if (json_is_true(json_object_get(link, "lan")))
+		e->kind = TOPO_LAN;
+	return true;
 }
 
 static bool links_read(struct topology *t, const json_t *root, const char *file, char *err,
@@ -94,6 +106,7 @@ static bool links_read(struct topology *t, const json_t *root, const char *file,
 {
 	const json_t *links = json_object_get(root, "links"), *link;
 	json_t *index = json_object();
+	struct topo_edge *e;
 	bool ok = true;
 	size_t i;
 
@@ -113,7 +126,12 @@ static bool links_read(struct topology *t, const json_t *root, const char *file,
 			ok = false;
 			break;
 		}
-		edge_add(t, (uint32_t)a, (uint32_t)b);
+		e = topology_edge_add(t, (uint32_t)a, (uint32_t)b);
+		if (e && !attributes_read(e, link)) {
+			snprintf(err, err_cap, "%s: links[%zu]: bad delay, rate or loss", file, i);
+			ok = false;
+			break;
+		}
 	}
 	json_decref(index);
 	if (ok && t->node_count == 0) {
@@ -139,147 +157,6 @@ static bool file_read(struct topology *t, const char *file, char *err, size_t er
 	ok = links_read(t, root, file, err, err_cap);
 	json_decref(root);
 	return ok;
-}
-
-/* --- generators -------------------------------------------------------- */
-
-static void make_line(struct topology *t, uint32_t n, struct rng *r)
-{
-	uint32_t i;
-
-	(void)r;
-	nodes_number(t, n);
-	for (i = 1; i < n; i++)
-		edge_add(t, i - 1, i);
-}
-
-static void make_ring(struct topology *t, uint32_t n, struct rng *r)
-{
-	make_line(t, n, r);
-	edge_add(t, 0, n - 1);
-}
-
-static void make_star(struct topology *t, uint32_t n, struct rng *r)
-{
-	uint32_t i;
-
-	(void)r;
-	nodes_number(t, n);
-	for (i = 1; i < n; i++)
-		edge_add(t, 0, i);
-}
-
-static void make_grid(struct topology *t, uint32_t w, uint32_t h)
-{
-	uint32_t x, y;
-
-	nodes_number(t, w * h);
-	for (y = 0; y < h; y++)
-		for (x = 0; x < w; x++) {
-			if (x + 1 < w)
-				edge_add(t, y * w + x, y * w + x + 1);
-			if (y + 1 < h)
-				edge_add(t, y * w + x, (y + 1) * w + x);
-		}
-}
-
-/* Each node hangs at a random earlier one. */
-static void make_rtree(struct topology *t, uint32_t n, struct rng *r)
-{
-	uint32_t i;
-
-	nodes_number(t, n);
-	for (i = 1; i < n; i++)
-		edge_add(t, i, (uint32_t)rng_below(r, i));
-}
-
-/* Random points of a unit square, linked within the radius that gives ten
- * neighbours on average (border effects aside). */
-static void make_geometric(struct topology *t, uint32_t n, struct rng *r)
-{
-	double *x = sim_calloc(n, sizeof(*x)), *y = sim_calloc(n, sizeof(*y));
-	double limit = 10.0 / (3.14159265358979 * n);
-	uint32_t i, j;
-
-	nodes_number(t, n);
-	for (i = 0; i < n; i++) {
-		x[i] = rng_unit(r);
-		y[i] = rng_unit(r);
-	}
-	for (i = 0; i < n; i++)
-		for (j = i + 1; j < n; j++) {
-			double dx = x[i] - x[j], dy = y[i] - y[j];
-
-			if (dx * dx + dy * dy < limit)
-				edge_add(t, i, j);
-		}
-	free(x);
-	free(y);
-}
-
-/* Barabási and Albert, m = 2: each new node links with two earlier ones, a node
- * with many links more probably: the end of a random link is such a choice. */
-static void make_scalefree(struct topology *t, uint32_t n, struct rng *r)
-{
-	uint32_t i, first, second, tries;
-
-	nodes_number(t, n);
-	edge_add(t, 0, 1);
-	for (i = 2; i < n; i++) {
-		const struct topo_edge *e = &t->edges[rng_below(r, t->edge_count)];
-
-		first = rng_below(r, 2) ? e->a : e->b;
-		second = first;
-		for (tries = 0; second == first && tries < 100; tries++) {
-			e = &t->edges[rng_below(r, t->edge_count)];
-			second = rng_below(r, 2) ? e->a : e->b;
-		}
-		edge_add(t, i, first);
-		edge_add(t, i, second == first ? (first + 1) % i : second);
-	}
-}
-
-static const struct generator {
-	const char *name;
-	void (*make)(struct topology *t, uint32_t n, struct rng *r);
-} generators[] = {
-	{ "line", make_line },		 { "ring", make_ring },
-	{ "star", make_star },		 { "rtree", make_rtree },
-	{ "geometric", make_geometric }, { "scalefree", make_scalefree },
-};
-
-/* Return: 1 made, 0 no generator of that name, -1 bad size */
-static int generate(struct topology *t, const char *spec, uint64_t seed)
-{
-	const char *colon = strchr(spec, ':');
-	struct rng r;
-	unsigned w, h;
-	size_t i, len;
-	int end = 0;
-
-	if (!colon)
-		return 0;
-	len = (size_t)(colon - spec);
-	rng_init(&r, seed, "topology");
-	if (len == 4 && !memcmp(spec, "grid", 4)) {
-		if (sscanf(colon + 1, "%5ux%5u%n", &w, &h, &end) != 2 || colon[1 + end] || !w ||
-		    !h || (uint64_t)w * h > SIM_NODES_MAX)
-			return -1;
-		make_grid(t, w, h);
-		return 1;
-	}
-	for (i = 0; i < sizeof(generators) / sizeof(generators[0]); i++) {
-		const struct generator *g = &generators[i];
-
-		if (strlen(g->name) != len || memcmp(spec, g->name, len) != 0)
-			continue;
-		if (sscanf(colon + 1, "%6u%n", &w, &end) != 1 || colon[1 + end] || w < 2 ||
-		    w > SIM_NODES_MAX)
-			return -1;
-		g->make(t, w, &r);
-		return 1;
-	}
-	return 0;
 }
 
 /* --- cutting ------------------------------------------------------------- */
@@ -331,6 +208,8 @@ static void cut(struct topology *t, uint32_t limit)
 {
 	uint32_t *number = sim_calloc(t->node_count, sizeof(*number));
 	char **names = sim_calloc(t->node_count, sizeof(*names));
+	double *x = t->x ? sim_calloc(t->node_count, sizeof(*x)) : NULL;
+	double *y = t->y ? sim_calloc(t->node_count, sizeof(*y)) : NULL;
 	uint32_t i, n = 0, edges = 0;
 
 	search(t, limit, number);
@@ -340,6 +219,10 @@ static void cut(struct topology *t, uint32_t limit)
 			continue;
 		}
 		names[number[i]] = t->names[i];
+		if (x) {
+			x[number[i]] = t->x[i];
+			y[number[i]] = t->y[i];
+		}
 		n++;
 	}
 	for (i = 0; i < t->edge_count; i++) {
@@ -347,10 +230,15 @@ static void cut(struct topology *t, uint32_t limit)
 
 		if (a == UINT32_MAX || b == UINT32_MAX)
 			continue;
+		t->edges[edges] = t->edges[i];
 		t->edges[edges].a = a < b ? a : b;
 		t->edges[edges++].b = a < b ? b : a;
 	}
 	free(t->names);
+	free(t->x);
+	free(t->y);
+	t->x = x;
+	t->y = y;
 	free(number);
 	t->names = names;
 	t->node_count = n;
@@ -364,9 +252,10 @@ bool topology_load(struct topology *t, const char *spec, uint64_t seed, uint32_t
 	int made;
 
 	memset(t, 0, sizeof(*t));
-	made = generate(t, spec, seed);
+	made = topology_generate(t, spec, seed);
 	if (made < 0) {
 		snprintf(err, err_cap, "%s: bad size for a generated topology", spec);
+		topology_free(t);
 		return false;
 	}
 	if (made == 0 && !file_read(t, spec, err, err_cap)) {
@@ -387,5 +276,7 @@ void topology_free(struct topology *t)
 		free(t->names[i]);
 	free(t->names);
 	free(t->edges);
+	free(t->x);
+	free(t->y);
 	memset(t, 0, sizeof(*t));
 }

@@ -9,6 +9,7 @@
  * queue, forwarding.  That it gets lost while the network heals is allowed; that
  * somebody else gets it never is. */
 #include "tests/sim/measure.h"
+#include "tests/sim/node.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"
 
@@ -155,7 +156,7 @@ void traffic_pings(struct traffic *t, uint32_t count)
 		p->sent_ns = sim->now.ns;
 		t->ping_count++;
 		net_ping(sim->nodes[p->from].net, sim->nodes[p->to].hit,
-			 TOKEN_PING | i, 0, PING_LEN, sim->now);
+			 TOKEN_PING | i, 0, PING_LEN, sim_clock(sim, p->from));
 		sim_node_pump(sim, p->from);
 	}
 	sim_run_until(sim, pn_time_add(sim->now, PING_WAIT_NS));
@@ -200,9 +201,9 @@ void traffic_probe(struct traffic *t)
 			     .sent = sim->now,
 			     .boot = sim->nodes[from].boot,
 			     .number = t->probe_sent++ };
-	p->peer = net_peer_open(sim->nodes[from].net, sim->nodes[to].hit, sim->now);
+	p->peer = net_peer_open(sim->nodes[from].net, sim->nodes[to].hit, sim_clock(sim, from));
 	if (p->peer)
-		net_send_peer(sim->nodes[from].net, p->peer, pkt, sim->now);
+		net_send_peer(sim->nodes[from].net, p->peer, pkt, sim_clock(sim, from));
 	else
 		pn_pkt_put(&sim->pool, pkt);
 	sim_node_pump(sim, from);
