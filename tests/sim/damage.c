@@ -195,7 +195,7 @@ static uint32_t *honest_components(const struct sim *sim)
 
 	for (i = 0; i < n; i++)
 		parent[i] = i;
-	for (i = 0; i < sim->topo->edge_count; i++) {
+	for (i = 0; i < sim->edge_count; i++) {
 		const struct sim_edge *e = &sim->edges[i];
 		uint32_t a = e->node[0], b = e->node[1];
 
