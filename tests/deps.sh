@@ -8,8 +8,9 @@ build="build-essential pkg-config libpcap-dev liburing-dev libjansson-dev
 	libsodium-dev libssl-dev libgnutls28-dev libngtcp2-dev
 	libngtcp2-crypto-gnutls-dev"
 demo="iproute2 curl jq python3 procps util-linux"
+# gnuplot-nox and graphviz: the pictures of `pnsim plot`; nothing else needs them
 test="$demo libcunit1-dev bats mandoc wget netcat-openbsd socat iperf3 tcpdump
-	iputils-ping"
+	iputils-ping gnuplot-nox graphviz"
 
 wanted=
 for set in "$@"; do

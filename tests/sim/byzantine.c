@@ -153,7 +153,7 @@ uint64_t byz_acts(void)
 }
 
 /* What the node that makes a call is at this moment */
-static enum byz_kind kind_now(const struct net *net, struct pn_time now)
+static enum byz_kind kind_now(const struct net *net)
 {
 	uint32_t node;
 
@@ -161,7 +161,7 @@ static enum byz_kind kind_now(const struct net *net, struct pn_time now)
 		return BYZ_HONEST;
 	node = sim_node_find(byz.sim, net->id);
 	if (node == UINT32_MAX || byz.kind[node] == BYZ_HONEST ||
-	    byz.turn_ns[byz.kind[node]] > now.ns)
+	    byz.turn_ns[byz.kind[node]] > byz.sim->now.ns)
 		return BYZ_HONEST;
 	return (enum byz_kind)byz.kind[node];
 }
@@ -189,7 +189,7 @@ void __wrap_fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, str
 
 void __wrap_fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now)
 {
-	if (kind_now(net, now) == BYZ_DROP && drops(net, adj, pkt, now)) {
+	if (kind_now(net) == BYZ_DROP && drops(net, adj, pkt, now)) {
 		byz.acts++;
 		pn_pkt_put(net->pool, pkt);
 		return;

@@ -14,7 +14,9 @@
  * a single packet may always be lost while something changes.
  */
 #include "tests/sim/damage.h"
+#include "tests/sim/measure.h"
 #include "tests/sim/node.h"
+#include "tests/sim/series.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"
 
@@ -24,7 +26,6 @@
 #define ANSWER_NS PN_S(2)
 #define MAGIC 0x706e73696d62797aU
 #define PACKET_LEN (8 + 1 + 4 + 4 + PN_ID_LEN)
-#define WALK_MAX 4096
 #define REPLIES_MAX 256		/* within a step of time, which is below 10 ms */
 
 struct talk {
@@ -238,29 +239,13 @@ static void talks_draw(struct run_of *r)
 /* Share of the pairs whose path along next hops has no Byzantine node on it */
 static double clean(const struct run_of *r)
 {
-	const struct sim *sim = r->sim;
 	uint32_t i, good = 0;
 
 	for (i = 0; i < r->d->pairs; i++) {
 		const struct talk *t = &r->talks[i];
-		uint8_t level = NET_LEVEL_ANY, id[PN_ID_LEN];
-		uint32_t at = t->from, steps;
-		uint16_t facet = 0;
-		uint64_t dst;
 
-		if (!sim_node_live(sim, t->to))
-			continue;
-		dst = net_address(sim->nodes[t->to].net, 0);
-		for (steps = 0; steps < WALK_MAX && at != t->to; steps++) {
-			if (!honest(at) || !sim_node_live(sim, at) ||
-			    net_next_hop(sim->nodes[at].net, facet, dst, &level, t->flow, id,
-					 &facet) != 0)
-				break;
-			at = sim_node_find(sim, id);
-			if (at == UINT32_MAX)
-				break;
-		}
-		good += at == t->to;
+		if (sim_node_live(r->sim, t->from) && sim_node_live(r->sim, t->to))
+			good += measure_walk(r->sim, t->from, t->to, t->flow, honest) >= 0;
 	}
 	return r->d->pairs ? (double)good / r->d->pairs : 0;
 }
@@ -285,17 +270,6 @@ static void count_edges(const struct run_of *r, unsigned when)
 				r->d->edges_bad[when]++;
 		}
 	}
-}
-
-static uint64_t addresses_hash(const struct sim *sim, uint32_t node)
-{
-	const struct net *net = sim->nodes[node].net;
-	uint64_t h = 0xcbf29ce484222325U;
-	uint16_t f;
-
-	for (f = 0; net && f < net_facet_count(net); f++)
-		h = (h ^ net_address(net, f)) * 0x100000001b3U;
-	return h;
 }
 
 struct place {
@@ -343,7 +317,7 @@ static void begin(struct run_of *r)
 
 	r->addrs = sim_calloc(n, sizeof(*r->addrs));
 	for (i = 0; i < n; i++) {
-		r->addrs[i] = addresses_hash(r->sim, i);
+		r->addrs[i] = sim_addresses_hash(r->sim, i);
 		r->d->byzantine += !honest(i);
 	}
 	talks_draw(r);
@@ -351,12 +325,29 @@ static void begin(struct run_of *r)
 	r->d->clean_before = clean(r);
 }
 
+/* A row of the series: share of the questions two seconds ago that were answered */
+static void row(const struct run_of *r, uint32_t second)
+{
+	struct violations v;
+	struct snapshot s;
+	uint32_t i, got = 0;
+
+	if (!series_wanted())
+		return;
+	for (i = 0; second >= 2 && i < r->d->pairs; i++)
+		got += r->talks[i].answered[second - 2];
+	snapshot_take(&s, r->sim);
+	check_snapshot(&s, &v);
+	series_row(&s, &v, "byzantine", second >= 2 ? (double)got / r->d->pairs : -1);
+	snapshot_free(&s);
+}
+
 static void talk_all(struct run_of *r)
 {
 	uint64_t start_ns = r->sim->now.ns;
 	uint32_t second, i;
 
-	for (second = 0; second < r->seconds; second++)
+	for (second = 0; second < r->seconds; second++, row(r, second))
 		for (i = 0; i < r->d->pairs; i++) {
 			pass(r, start_ns + PN_S(second) + PN_S(1) / r->d->pairs * i);
 			ask(r, i, second);
@@ -378,7 +369,7 @@ static void talk_count(struct run_of *r)
 			got += r->talks[i].answered[s];
 		}
 		ever += got > 0;
-		found += r->talks[i].found;
+		found += r->talks[i].found || got > 0;
 		for (got = 0, s = r->seconds - DAMAGE_WINDOW_S; s < r->seconds; s++)
 			got += r->talks[i].answered[s];
 		works += got + 1 >= DAMAGE_WINDOW_S;
@@ -397,7 +388,7 @@ static void end(struct run_of *r)
 	for (i = 0; i < sim->topo->node_count; i++)
 		if (honest(i) && sim_node_live(sim, i)) {
 			r->d->honest++;
-			r->d->readdressed += addresses_hash(sim, i) != r->addrs[i];
+			r->d->readdressed += sim_addresses_hash(sim, i) != r->addrs[i];
 		}
 	r->d->clean_after = clean(r);
 	count_edges(r, 1);

@@ -1,8 +1,19 @@
 /* SPDX-License-Identifier: ISC */
-/* The state of all nodes as text: what one looks at when a check fails. */
+/* The state of all nodes: as text, what one looks at when a check fails, and as
+ * JSON, what pictures are made from.
+ *
+ * The map:
+ *	t_s      virtual time
+ *	nodes    [{name, x, y (if known), kind (if Byzantine),
+ *	           facets: [{addr, areas: [[id, base, top, bit, leading], ...]}]}]
+ *	         areas from the leaf to the root; numbers of 64 bits are strings
+ *	links    [[node, node], ...]
+ */
+#include "tests/sim/byzantine.h"
 #include "tests/sim/dump.h"
 #include "tests/sim/node.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 static const char *name_of(const struct sim *sim, const uint8_t id[PN_ID_LEN])
@@ -68,4 +79,65 @@ void sim_dump(const struct sim *sim)
 	for (i = 0; i < sim->topo->node_count; i++)
 		if (sim_node_live(sim, i))
 			dump_node(sim, i);
+}
+
+/* --- the map ------------------------------------------------------------------ */
+
+static json_t *u64_text(uint64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%016llx", (unsigned long long)v);
+	return json_string(text);
+}
+
+static json_t *map_facet(const struct net *net, uint16_t facet)
+{
+	json_t *areas = json_array();
+	struct net_area a;
+	size_t i;
+
+	for (i = 0; net_area_at(net, facet, i, &a); i++)
+		json_array_append_new(areas, json_pack("[o, i, i, i, b]", u64_text(a.area_id),
+						       a.base, a.top, a.bit, a.leading));
+	return json_pack("{s:o, s:o}", "addr", u64_text(net_address(net, facet)), "areas", areas);
+}
+
+static json_t *map_node(const struct sim *sim, uint32_t node)
+{
+	const struct net *net = sim->nodes[node].net;
+	json_t *o = json_object(), *facets = json_array();
+	uint16_t f;
+
+	json_object_set_new(o, "name", json_string(sim->topo->names[node]));
+	if (sim->topo->x) {
+		json_object_set_new(o, "x", json_real(sim->topo->x[node]));
+		json_object_set_new(o, "y", json_real(sim->topo->y[node]));
+	}
+	if (byz_kind_of(node) != BYZ_HONEST)
+		json_object_set_new(o, "kind", json_string(byz_kind_name(byz_kind_of(node))));
+	for (f = 0; sim_node_live(sim, node) && f < net_facet_count(net); f++)
+		json_array_append_new(facets, map_facet(net, f));
+	json_object_set_new(o, "facets", facets);
+	return o;
+}
+
+bool sim_map_write(const struct sim *sim, const char *file)
+{
+	json_t *nodes = json_array(), *links = json_array(), *o;
+	uint32_t i;
+	bool ok;
+
+	for (i = 0; i < sim->topo->node_count; i++)
+		json_array_append_new(nodes, map_node(sim, i));
+	for (i = 0; i < sim->edge_count; i++)
+		if (sim_edge_usable(sim, i))
+			json_array_append_new(links, json_pack("[i, i]",
+							       (int)sim->edges[i].node[0],
+							       (int)sim->edges[i].node[1]));
+	o = json_pack("{s:i, s:f, s:o, s:o}", "seed", (int)sim->cfg.seed, "t_s", sim_seconds(sim),
+		      "nodes", nodes, "links", links);
+	ok = json_dump_file(o, file, JSON_COMPACT) == 0;
+	json_decref(o);
+	return ok;
 }

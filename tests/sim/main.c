@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* pnsim - many nodes of the network layer under virtual time; see pnsim(1) */
 #include "tests/sim/parse.h"
+#include "tests/sim/outputs.h"
+#include "tests/sim/plot.h"
 #include "tests/sim/report.h"
 #include "tests/sim/run.h"
 #include "tests/sim/util.h"
@@ -21,7 +23,7 @@ static char repeat_command[1024]; /* for reports, and for what is printed on an 
 enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_KILL_LEADER,
        OPT_SILENT, OPT_LOSS, OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON, OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
        OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_BYZANTINE,
-       OPT_BYZANTINE_WITHIN, OPT_HELP, OPT_RATE,
+       OPT_BYZANTINE_WITHIN, OPT_CSV, OPT_MAP, OPT_OUT, OPT_HELP, OPT_RATE,
        OPT_QUEUE, OPT_DUPLICATE, OPT_JITTER, OPT_TUNNEL, OPT_DRIFT, OPT_RADIO, OPT_IN_ORDER };
 
 static const struct option options[] = {
@@ -54,6 +56,9 @@ static const struct option options[] = {
 	{ "clock-drift", required_argument, NULL, OPT_DRIFT },
 	{ "radio", no_argument, NULL, OPT_RADIO },
 	{ "start-in-order", no_argument, NULL, OPT_IN_ORDER },
+	{ "csv", required_argument, NULL, OPT_CSV },
+	{ "map", required_argument, NULL, OPT_MAP },
+	{ "out", required_argument, NULL, OPT_OUT },
 	{ "dump", no_argument, NULL, OPT_DUMP },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -67,7 +72,8 @@ static const char usage_text[] =
 	"             [--reorder] [--tunnel MS[/BPS]] [--radio] [--clock-drift PPM]\n"
 	"             [--start-spread S] [--start-in-order] [--pings N] [--pairs N]\n"
 	"             [--byzantine KIND:SHARE[@S]]... [--byzantine-within S]\n"
-	"             [--trace] [--dump] [--json]\n"
+	"             [--csv FILE] [--map FILE] [--out DIR] [--trace] [--dump] [--json]\n"
+	"       pnsim plot [-o DIR] DIR|FILE...\n"
 	"generators: line:N ring:N star:N grid:WxH rtree:N geometric:N[/LINKS]\n"
 	"            scalefree:N lan:N islands:NxN islands:GENERATOR:SIZE+GENERATOR:SIZE\n"
 	"kinds: drop\n";
@@ -154,6 +160,7 @@ struct arguments {
 	const char *spec;
 	uint32_t limit;
 	bool json;
+	struct outputs outputs;
 	struct run_config run;
 };
 
@@ -211,6 +218,9 @@ static void argument(struct arguments *a, int opt, const char *name)
 			usage_error("--%s: %s is not KIND:SHARE[@SECONDS]", name, optarg);
 		break;
 	case OPT_BYZANTINE_WITHIN: r->byz.within = real_arg(name, optarg, 3600); break;
+	case OPT_CSV: a->outputs.csv = optarg; break;
+	case OPT_MAP: a->outputs.map = optarg; break;
+	case OPT_OUT: a->outputs.dir = optarg; break;
 	case OPT_DUMP: r->dump = true; break;
 	case OPT_HELP:
 		fputs(usage_text, stdout);
@@ -284,18 +294,28 @@ int main(int argc, char **argv)
 	char err[256];
 	int rc;
 
+	if (argc > 1 && !strcmp(argv[1], "plot"))
+		return plot_main(argc - 1, argv + 1);
 	arguments_parse(&a, argc, argv);
 	repeat_make(argc, argv);
 	if (!topology_load(&topo, a.spec, a.run.sim.seed, a.limit, err, sizeof(err)))
 		usage_error("%s", err);
+	if (!outputs_open(&a.outputs, &a.run, err, sizeof(err)))
+		usage_error("%s", err);
 	signal(SIGABRT, on_abort);
 	run(&topo, &a.run, &res);
-	rc = (a.json ? report_json : report_text)(&topo, a.spec, &a.run, &res, repeat_command);
+	rc = a.json ? report_json(stdout, &topo, a.spec, &a.run, &res, repeat_command)
+		    : report_text(&topo, a.spec, &a.run, &res, repeat_command);
 	if (rc < 0) {
 		fprintf(stderr, "pnsim: standard output: %s\n", strerror(errno));
 		rc = EXIT_USAGE;
 	} else if (violations_any(&res.violations)) {
 		rc = EXIT_VIOLATION;
+	}
+	if (!outputs_finish(&a.outputs, &topo, a.spec, &a.run, &res, repeat_command, err,
+			    sizeof(err))) {
+		fprintf(stderr, "pnsim: %s\n", err);
+		rc = EXIT_USAGE;
 	}
 	run_result_free(&res);
 	topology_free(&topo);

@@ -46,41 +46,72 @@ static bool linked(const struct sim *sim, uint32_t a, uint32_t b)
 	return e != SIM_EDGE_NONE && sim_edge_usable(sim, e);
 }
 
-/* Return: links walked, or -1 */
+/* Where a walk stands, and what came of the last step */
+struct walk {
+	uint32_t at;
+	uint16_t facet;
+	uint8_t level;
+	int rc;			/* of net_next_hop() */
+	uint32_t links;
+};
+
+/* One hop of a packet to @dst; Return: false if there is none */
+static bool walk_step(const struct sim *sim, struct walk *w, uint64_t dst, uint16_t flow)
+{
+	uint8_t id[PN_ID_LEN];
+	uint32_t next;
+
+	w->rc = net_next_hop(sim->nodes[w->at].net, w->facet, dst, &w->level, flow, id, &w->facet);
+	next = w->rc == 0 ? sim_node_find(sim, id) : UINT32_MAX;
+	if (w->rc != 0 || (next != w->at && (next == UINT32_MAX || !linked(sim, w->at, next))))
+		return false;
+	w->links += next != w->at;
+	w->at = next;
+	return true;
+}
+
+int64_t measure_walk(const struct sim *sim, uint32_t from, uint32_t to, uint16_t flow,
+		     bool (*may_pass)(uint32_t node))
+{
+	struct walk w = { .at = from, .level = NET_LEVEL_ANY };
+	uint64_t dst = net_address(sim->nodes[to].net, 0);
+	uint32_t steps;
+
+	for (steps = 0; steps < WALK_MAX; steps++) {
+		if (w.at == to)
+			return w.links;
+		if ((may_pass && !may_pass(w.at)) || !walk_step(sim, &w, dst, flow))
+			return -1;
+	}
+	return -1;
+}
+
+/* Return: links walked, or -1 and it is noted why */
 static int64_t walk(const struct sim *sim, uint32_t from, uint32_t to, uint16_t flow,
 		    struct paths *out, struct violations *v)
 {
 	const char *from_name = sim->topo->names[from], *to_name = sim->topo->names[to];
 	uint64_t dst = net_address(sim->nodes[to].net, 0);
-	uint8_t level = NET_LEVEL_ANY, next_id[PN_ID_LEN];
-	uint32_t at = from, next, steps, links = 0;
-	uint16_t facet = 0;
-	int rc;
+	struct walk w = { .at = from, .level = NET_LEVEL_ANY };
+	uint32_t steps;
 
 	for (steps = 0; steps < WALK_MAX; steps++) {
-		if (at == to)
-			return links;
-		rc = net_next_hop(sim->nodes[at].net, facet, dst, &level, flow, next_id, &facet);
-		next = rc == 0 ? sim_node_find(sim, next_id) : UINT32_MAX;
-		if (rc != 0 || (next != at && (next == UINT32_MAX || !linked(sim, at, next)))) {
-			out->unreachable++;
-			violation(v, CHECK_REACHABLE,
-				  "from %.30s to %.30s (%#llx) the way ends at %.30s, level %u (%s)",
-				  from_name, to_name, (unsigned long long)dst,
-				  sim->topo->names[at], level,
-				  rc == 1 ? "it takes it"
-				  : rc	  ? "no next hop"
-					  : "not a neighbour");
-			return -1;
-		}
-		links += next != at;
-		at = next;
+		if (w.at == to)
+			return w.links;
+		if (walk_step(sim, &w, dst, flow))
+			continue;
+		out->unreachable++;
+		violation(v, CHECK_REACHABLE,
+			  "from %.30s to %.30s (%#llx) the way ends at %.30s, level %u (%s)",
+			  from_name, to_name, (unsigned long long)dst, sim->topo->names[w.at],
+			  w.level, w.rc == 1 ? "it takes it" :
+			  w.rc ? "no next hop" : "not a neighbour");
+		return -1;
 	}
 	out->looped++;
 	violation(v, CHECK_TERMINATION,
 		  "from %.30s to %.30s (%#llx) a packet goes on for ever, at %.30s",
-		  from_name, to_name, (unsigned long long)dst,
-		  sim->topo->names[at]);
+		  from_name, to_name, (unsigned long long)dst, sim->topo->names[w.at]);
 	return -1;
 }
 
@@ -102,6 +133,7 @@ struct path_run {
 static void pair(struct path_run *p, uint32_t from, uint32_t to)
 {
 	int64_t links;
+	uint64_t bin;
 
 	if (from == to || p->dist[to] == UINT32_MAX)
 		return;
@@ -110,6 +142,9 @@ static void pair(struct path_run *p, uint32_t from, uint32_t to)
 	if (links < 0)
 		return;
 	p->stretch[p->out->reached++] = (double)links / p->dist[to];
+	/* in whole numbers: a tenth is none of a floating one */
+	bin = (10 * ((uint64_t)links - p->dist[to]) + p->dist[to] - 1) / p->dist[to];
+	p->out->stretch_hist[pn_min(bin, STRETCH_BINS - 1)]++;
 }
 
 void measure_paths(const struct sim *sim, uint32_t pairs_max, struct paths *out,

@@ -9,9 +9,13 @@
 
 /* --- paths ----------------------------------------------------------------- */
 
+#define STRETCH_BINS 42		/* the last but one ends at 5 */
+
 struct paths {
 	uint64_t pairs, reached, looped, unreachable;
 	double stretch_mean, stretch_p95;
+	/* how many have a stretch of 1, up to 1.1, up to 1.2, ... and above */
+	uint32_t stretch_hist[STRETCH_BINS];
 };
 
 /** measure_paths() - walk along net_next_hop() and compare with the shortest
@@ -20,6 +24,12 @@ struct paths {
  *  @v:         gets termination and reachable */
 void measure_paths(const struct sim *sim, uint32_t pairs_max, struct paths *out,
 		   struct violations *v);
+
+/** measure_walk() - walk along next hops; no time passes
+ *  @may_pass: asked for each node on the way but the last; NULL: any may
+ *  Return: links walked, or -1 */
+int64_t measure_walk(const struct sim *sim, uint32_t from, uint32_t to, uint16_t flow,
+		     bool (*may_pass)(uint32_t node));
 
 /* --- tables ---------------------------------------------------------------- */
 

@@ -575,6 +575,19 @@ void sim_fini(struct sim *sim)
 	free(sim->pool_mem);
 }
 
+uint64_t sim_addresses_hash(const struct sim *sim, uint32_t node)
+{
+	const struct net *net = sim->nodes[node].net;
+	uint64_t h = 0xcbf29ce484222325U;
+	uint16_t f;
+
+	if (!sim_node_live(sim, node))
+		return 0;
+	for (f = 0; f < net_facet_count(net); f++)
+		h = (h ^ net_address(net, f)) * 0x100000001b3U;
+	return h ? h : 1;
+}
+
 uint64_t sim_counter(const struct sim *sim, const char *name)
 {
 	struct net_counter c;

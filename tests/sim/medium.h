@@ -215,6 +215,11 @@ struct pn_time sim_true_time(const struct sim *sim, uint32_t node, struct pn_tim
 /** sim_trace() - one line on stderr, if wanted */
 void sim_trace(const struct sim *sim, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/** sim_addresses_hash() - all addresses of a node in one number, to see whether any
+ *  has changed
+ *  Return: the number, never 0; 0 if the node does not live */
+uint64_t sim_addresses_hash(const struct sim *sim, uint32_t node);
+
 /** sim_counter() - one counter, summed over the live nodes
  *  Return: the sum; 0 if no counter has that name */
 uint64_t sim_counter(const struct sim *sim, const char *name);

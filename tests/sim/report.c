@@ -93,6 +93,19 @@ static json_t *byzantine(const struct run_config *cfg, const struct run_result *
 	return o;
 }
 
+/* Counts of 1, up to 1.1, up to 1.2, ...; those behind the last that is not 0 left out */
+static json_t *histogram(const struct paths *p)
+{
+	json_t *list = json_array();
+	unsigned i, end = STRETCH_BINS;
+
+	while (end > 0 && p->stretch_hist[end - 1] == 0)
+		end--;
+	for (i = 0; i < end; i++)
+		json_array_append_new(list, json_integer(p->stretch_hist[i]));
+	return list;
+}
+
 static json_t *counters(const struct run_result *res)
 {
 	json_t *o = json_object();
@@ -105,7 +118,7 @@ static json_t *counters(const struct run_result *res)
 	return o;
 }
 
-int report_json(const struct topology *topo, const char *spec, const struct run_config *cfg,
+int report_json(FILE *f, const struct topology *topo, const char *spec, const struct run_config *cfg,
 		const struct run_result *res, const char *repeat)
 {
 	json_t *o = json_object();
@@ -126,6 +139,7 @@ int report_json(const struct topology *topo, const char *spec, const struct run_
 	SET("table_max", json_integer(res->tables.max));
 	SET("stretch_mean", number(res->paths.stretch_mean));
 	SET("stretch_p95", number(res->paths.stretch_p95));
+	SET("stretch_histogram", histogram(&res->paths));
 	SET("pairs", json_integer((json_int_t)res->paths.pairs));
 	SET("pairs_reached", json_integer((json_int_t)res->paths.reached));
 	SET("pairs_looped", json_integer((json_int_t)res->paths.looped));
@@ -148,10 +162,10 @@ int report_json(const struct topology *topo, const char *spec, const struct run_
 	SET("invariants", invariants(res));
 	SET("repeat", json_string(repeat));
 #undef SET
-	rc = json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	rc = json_dumpf(o, f, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 	json_decref(o);
 	putchar('\n');
-	return rc == 0 && fflush(stdout) == 0 ? 0 : -1;
+	return rc == 0 && fflush(f) == 0 ? 0 : -1;
 }
 
 static void text_kills(const struct topology *topo, const struct run_result *res)

@@ -20,6 +20,7 @@
 #include "tests/sim/run.h"
 #include "tests/sim/dump.h"
 #include "tests/sim/node.h"
+#include "tests/sim/series.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"
 
@@ -53,6 +54,7 @@ static bool check_now(struct course *c, const char *phase)
 
 	snapshot_take(&s, &c->sim);
 	ok = check_snapshot(&s, &c->last);
+	series_row(&s, &c->last, phase, -1);
 	snapshot_free(&s);
 	progress(c, phase);
 	return ok;
@@ -142,6 +144,8 @@ static void measure(struct course *c)
 	measure_paths(&c->sim, c->cfg->pairs, &c->res->paths, &v);
 	if (c->res->converged_s >= 0)
 		note(c, &v); /* before that nothing is promised */
+	if (c->cfg->map && !sim_map_write(&c->sim, c->cfg->map))
+		fprintf(stderr, "pnsim: %s: cannot be written\n", c->cfg->map);
 	progress(c, "pinging");
 	if (c->cfg->pings == 0)
 		return;
@@ -194,18 +198,6 @@ static uint32_t victim(struct course *c, uint32_t number)
 	return c->cfg->kill_leaders || number % 4 == 3 ? root_leader(&c->sim, node) : node;
 }
 
-/* Addresses of a node in one number, to see whether any has changed */
-static uint64_t addresses_hash(const struct sim *sim, uint32_t node)
-{
-	const struct net *net = sim->nodes[node].net;
-	uint64_t h = 0xcbf29ce484222325U;
-	uint16_t f;
-
-	for (f = 0; f < net_facet_count(net); f++)
-		h = (h ^ net_address(net, f)) * 0x100000001b3U;
-	return h;
-}
-
 static void step_with_probes(struct course *c, double end_s)
 {
 	uint64_t before = c->sim.now.ns;
@@ -253,7 +245,7 @@ static bool kill_one(struct course *c, uint32_t number)
 	k->was_root_leader = leads_root(&c->sim, k->node);
 	for (i = 0; i < n; i++)
 		if (sim_node_live(&c->sim, i))
-			before[i] = addresses_hash(&c->sim, i);
+			before[i] = sim_addresses_hash(&c->sim, i);
 	sim_node_crash(&c->sim, k->node, true);
 	c->res->kill_count++;
 	k->recovered_s = recover(c, k->at_s);
@@ -261,7 +253,7 @@ static bool kill_one(struct course *c, uint32_t number)
 		if (!sim_node_live(&c->sim, i))
 			continue;
 		k->survivors++;
-		k->readdressed += addresses_hash(&c->sim, i) != before[i];
+		k->readdressed += sim_addresses_hash(&c->sim, i) != before[i];
 	}
 	free(before);
 	sim_trace(&c->sim, "%s: crash recovered in %.2f s, %u of %u re-addressed",
@@ -346,6 +338,8 @@ void run(const struct topology *topo, const struct run_config *cfg, struct run_r
 	byz_start(&c.sim, &cfg->byz);
 	traffic_init(&c.traffic, &c.sim);
 
+	series_start(&c.sim, &c.traffic);
+
 	if (converge(&c))
 		rest(&c);
 	measure(&c);
@@ -362,6 +356,7 @@ void run(const struct topology *topo, const struct run_config *cfg, struct run_r
 	counters_take(&c);
 	if (cfg->dump)
 		sim_dump(&c.sim);
+	series_stop();
 	traffic_fini(&c.traffic);
 	res->frames_lost = c.sim.lost_frames;
 	res->frames_misdirected = c.sim.misdirected_frames;

@@ -21,6 +21,7 @@ struct run_config {
 	uint32_t pairs;
 	struct byz_config byz;	/* Byzantine nodes */
 	double probes_per_s;	/* while faults happen */
+	const char *map;	/* the network at rest goes there; NULL: nowhere */
 	bool progress;		/* on stderr */
 	bool dump;		/* all nodes on stderr, at the end */
 };

@@ -96,6 +96,28 @@ if [ -z "${SEED:-}" ]; then
 	# honest nodes with the other side, and all others must not notice
 	simulate "a dropper on a line" --topology line:20 --byzantine drop:0.05 --byzantine-within 5
 
+	"$sim" --topology geometric:40 --kill 2 --out "$tmp/run" >"$tmp/out" 2>"$tmp/err"
+	if [ "$(sed 1d "$tmp/run/run.csv" | wc -l)" -gt 20 ] &&
+	    awk -F, 'NR == 1 { n = NF } NF != n { exit 1 }' "$tmp/run/run.csv"; then
+		ok "a run leaves rows over time"
+	else
+		not_ok "a run leaves rows over time"
+	fi
+	if ! command -v gnuplot >/dev/null || ! command -v dot >/dev/null; then
+		ok "pictures # SKIP no gnuplot or graphviz"
+	elif "$sim" plot -o "$tmp/pictures" "$tmp/run" 2>"$tmp/err" &&
+	    [ "$(find "$tmp/pictures" -name '*.png' -size +4k | wc -l)" = 5 ]; then
+		ok "pictures"
+	else
+		not_ok "pictures"
+	fi
+	if PATH=/nonexistent "$sim" plot "$tmp/run" 2>"$tmp/err" ||
+	    [ "$(wc -l <"$tmp/err")" != 1 ]; then
+		not_ok "no gnuplot: one line says so"
+	else
+		ok "no gnuplot: one line says so"
+	fi
+
 	while read -r file; do
 		while read -r line; do
 			case $line in
