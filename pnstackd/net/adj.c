@@ -38,6 +38,8 @@ void adj_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	struct adj_table *t = arena_take(a, 1, sizeof(*t));
 	struct adj *adjs = arena_take(a, cfg->adj_max, sizeof(*adjs));
 	struct adj_pub *pubs = arena_take(a, cfg->adj_max, sizeof(*pubs));
+	uint32_t links = pn_min(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
+	struct link *link = arena_take(a, links, sizeof(*link));
 	uint8_t (*allowed)[PN_ID_LEN] = arena_take(a, pn_max(cfg->allowed_count, 1), PN_ID_LEN);
 
 	PN_ASSERT(cfg->adj_max > 0);
@@ -47,6 +49,8 @@ void adj_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	t->a = adjs;
 	t->pub = pubs;
 	t->max = cfg->adj_max;
+	t->links = link;
+	t->link_max = links;
 	t->allowed = allowed;
 	net->adjs = t;
 }
@@ -70,7 +74,7 @@ void adj_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 	t->cookie_until = PN_TIME_ZERO;
 	t->hs_window = now;
 	pn_pktq_init(&t->internal_q);
-	for (uint32_t i = 0; i < NET_LINK_MAX; i++)
+	for (uint32_t i = 0; i < t->link_max; i++)
 		timer_init(&t->links[i].timer, TIMER_LINK, i);
 }
 
@@ -440,7 +444,7 @@ void adj_goodbye(struct net *net, struct pn_time now)
 		if (t->a[i].state != ADJ_ENDED)
 			adj_end(net, i, now);
 	}
-	for (uint32_t l = 0; l < NET_LINK_MAX; l++)
+	for (uint32_t l = 0; l < t->link_max; l++)
 		timer_set(net, &t->links[l].timer, PN_TIME_NEVER);
 }
 
@@ -497,7 +501,7 @@ static void plain_input(struct net *net, const struct pn_pkt *pkt, struct pn_tim
 void adj_input(struct net *net, struct pn_pkt *pkt, struct pn_time now)
 {
 	count(net, rx_frames);
-	if (net->adjs->leaving || pkt->link < 0 || pkt->link >= NET_LINK_MAX ||
+	if (net->adjs->leaving || pkt->link < 0 || (uint32_t)pkt->link >= net->adjs->link_max ||
 	    !link_of(net, pkt->link)->used) {
 		count(net, rx_no_adjacency);
 		goto put;

@@ -212,7 +212,8 @@ struct adj_table {
 	struct adj_pub *pub;         /* [max], same index */
 	uint32_t max, used;          /* used: one above the highest in use */
 	uint32_t up_count;           /* in ADJ_UP, internal ones not counted */
-	struct link links[NET_LINK_MAX];
+	struct link *links;          /* [link_max] */
+	uint32_t link_max;
 	uint32_t next_link;
 	uint8_t (*allowed)[PN_ID_LEN];
 	uint32_t allowed_count;
@@ -244,7 +245,7 @@ static inline struct adj_pub *pub_of(const struct net *net, uint32_t i)
 static inline struct link *link_of(const struct net *net, int link)
 {
 	PN_ASSERT(link >= 0);
-	PN_ASSERT(link < NET_LINK_MAX);
+	PN_ASSERT((uint32_t)link < net->adjs->link_max);
 	return &net->adjs->links[link];
 }
 

@@ -387,7 +387,7 @@ int net_link_peer(struct net *net, int link, const struct pn_lladdr *ll,
 	uint32_t i;
 
 	net->now = now;
-	if (link < 0 || link >= NET_LINK_MAX || !link_of(net, link)->used)
+	if (link < 0 || (uint32_t)link >= net->adjs->link_max || !link_of(net, link)->used)
 		return PN_ENOENT;
 	net_link_peer_del(net, link, ll, now);
 	i = adj_alloc(net, link, ll);
@@ -461,9 +461,9 @@ int net_link_add(struct net *net, const struct net_link_config *cfg, struct pn_t
 	net->now = now;
 	if (cfg->mtu < LINK_MTU_MIN)
 		return PN_EINVAL;
-	for (uint32_t n = 0; n < NET_LINK_MAX; n++) {
+	for (uint32_t n = 0; n < t->link_max; n++) {
 		/* round robin, so that a number just deleted does not come back at once */
-		uint32_t i = (t->next_link + n) % NET_LINK_MAX;
+		uint32_t i = (t->next_link + n) % t->link_max;
 		struct link *l = &t->links[i];
 
 		if (l->used)
@@ -485,7 +485,7 @@ void net_link_del(struct net *net, int link, struct pn_time now)
 	struct link *l;
 
 	net->now = now;
-	if (link < 0 || link >= NET_LINK_MAX || !link_of(net, link)->used)
+	if (link < 0 || (uint32_t)link >= net->adjs->link_max || !link_of(net, link)->used)
 		return;
 	l = link_of(net, link);
 	for (uint32_t i = 0; i < t->used; i++)
@@ -502,7 +502,7 @@ void net_link_carrier(struct net *net, int link, bool up, struct pn_time now)
 	struct link *l;
 
 	net->now = now;
-	if (link < 0 || link >= NET_LINK_MAX || !link_of(net, link)->used)
+	if (link < 0 || (uint32_t)link >= net->adjs->link_max || !link_of(net, link)->used)
 		return;
 	l = link_of(net, link);
 	if (l->carrier == up)

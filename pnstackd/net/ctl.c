@@ -17,14 +17,16 @@
 
 #include <string.h>
 
-#define RECS_PER_NB 40
-#define RECS_PER_FACET 80
-#define VIAS_PER_NB 56
+/* Pools, per level that a chain may have.  In a network at rest a neighbour adds 4 records
+ * to what the others tell (chains share their upper ends) and 15 vias, at 1,000 nodes. */
+#define RECS_OF_8_NB 2           /* eighths of a level, for each neighbour */
+#define RECS_OF_8_FACET 8
+#define VIAS_OF_8 5
 #define INTERNAL_COST 1          /* of NET_COST_UNIT: a metric must grow with each step */
 
 static uint16_t facet_limit(const struct net_config *cfg)
 {
-	uint32_t n = cfg->adj_max / NET_FACET_ADJ_MAX + 1;
+	uint32_t n = net_limit(cfg->facet_max, cfg->adj_max / NET_FACET_ADJ_MAX + 1);
 
 	return n > 512 ? 512 : (uint16_t)n;
 }
@@ -34,11 +36,17 @@ static uint32_t at_most(uint32_t v, uint32_t max)
 	return v < max ? v : max;
 }
 
+static uint32_t recs_limit(uint32_t facets, uint32_t nbs, uint32_t levels)
+{
+	return at_most((facets * RECS_OF_8_FACET + nbs * RECS_OF_8_NB) * levels / 8, 60000);
+}
+
 void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 {
 	struct ctl *c = arena_take(a, 1, sizeof(*c)), sizing = {0};
 	uint16_t facets = facet_limit(cfg), i;
 	uint32_t nbs = cfg->adj_max;
+	uint32_t levels = net_limit(cfg->level_max, NET_LEVEL_LIMIT);
 	struct dest *dests;
 
 	if (!c)
@@ -49,13 +57,15 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	c->nb_max = nbs;
 	c->facets = arena_take(a, facets, sizeof(*c->facets));
 	c->nbs = arena_take(a, nbs, sizeof(*c->nbs));
-	dests = arena_take(a, (size_t)facets * 2 * CHAIN_MAX, sizeof(*dests));
-	rec_pool_carve(&c->recs, a, at_most(facets * RECS_PER_FACET + nbs * RECS_PER_NB, 60000));
-	c->via_max = (uint16_t)at_most(nbs * VIAS_PER_NB, 60000);
+	c->dest_max = (uint8_t)(2 * at_most(levels, CHAIN_MAX));
+	dests = arena_take(a, (size_t)facets * c->dest_max, sizeof(*dests));
+	rec_pool_carve(&c->recs, a, recs_limit(facets, nbs, levels));
+	c->via_max = (uint16_t)at_most(nbs * levels * VIAS_OF_8 / 8, 60000);
 	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
-	c->link_facet = arena_take(a, NET_LINK_MAX, sizeof(*c->link_facet));
+	c->link_max = at_most(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
+	c->link_facet = arena_take(a, c->link_max, sizeof(*c->link_facet));
 	for (i = 0; a->at && i < facets; i++)
-		c->facets[i].dests = dests + (size_t)i * 2 * CHAIN_MAX;
+		c->facets[i].dests = dests + (size_t)i * c->dest_max;
 }
 
 /* Facets ------------------------------------------------------------------- */
@@ -188,10 +198,10 @@ void ctl_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 
 	(void)cfg;
 	rec_pool_init(&c->recs);
-	c->rec_spare = at_most(c->facet_max * RECS_PER_FACET, c->recs.cap / 2);
+	c->rec_spare = c->facet_max * (c->dest_max / 4u);
 	c->via_free = 0;
 	c->via_fresh = 0;
-	for (i = 0; i < NET_LINK_MAX; i++)
+	for (i = 0; i < c->link_max; i++)
 		c->link_facet[i] = -1;
 	if (facet_new(net, now) != 0)
 		PN_ASSERT(false);
@@ -201,7 +211,8 @@ void ctl_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 static uint16_t facet_choose(struct net *net, const struct adj_pub *adj, struct pn_time now)
 {
 	struct ctl *c = net->ctl;
-	bool shared = adj->kind == ADJ_ETHERNET && adj->link >= 0 && adj->link < NET_LINK_MAX;
+	bool shared = adj->kind == ADJ_ETHERNET && adj->link >= 0 &&
+		      (uint32_t)adj->link < c->link_max;
 	int f;
 
 	if (shared && c->link_facet[adj->link] >= 0)
@@ -281,7 +292,8 @@ static void load_release(struct net *net, uint32_t adj, struct facet *f)
 {
 	const struct adj_pub *p = adj_peek(net, adj);
 
-	if (p && p->kind == ADJ_ETHERNET && p->link >= 0 && p->link < NET_LINK_MAX) {
+	if (p && p->kind == ADJ_ETHERNET && p->link >= 0 &&
+	    (uint32_t)p->link < net->ctl->link_max) {
 		for_each_nb(net, f, a) {
 			const struct adj_pub *q = adj_peek(net, a);
 

@@ -13,7 +13,7 @@
 
 #include "pnstackd/net/record.h"
 
-#define CHAIN_MAX 64             /* a leaf and at most 63 areas above it */
+#define CHAIN_MAX NET_LEVEL_LIMIT /* a leaf and at most 63 areas above it */
 #define FACET_OLD_ADDRS 4        /* addresses of before that we still answer for */
 #define CAND_MAX 32              /* merge candidates a root leader collects */
 #define FD_MAX 4                 /* feasibility distances kept per destination */
@@ -74,39 +74,40 @@ struct sib {
 /* What one neighbour advertised for one destination, and what we told it. */
 struct via {
 	uint16_t next;           /* in the list of the destination; 0 end */
-	uint32_t adj;
-	uint64_t router;         /* source: leader or border node; 0: nothing heard */
-	uint16_t seqno, metric;  /* as heard, link cost not added */
-	bool direct;             /* the neighbour itself is in the sibling */
-	bool tx_sent;            /* told it a finite metric */
-	bool tx_want;            /* ask it to tell its route again */
-	uint64_t tx_router;
-	uint16_t tx_seqno, tx_metric;
-	struct sib sib;          /* as heard, or of the neighbour itself */
-	uint64_t tx_sib_id;
-	uint32_t tx_sib_epoch;
+	uint16_t adj;
+	bool direct : 1;         /* the neighbour itself is in the sibling */
+	bool tx_sent : 1;        /* told it a finite metric */
+	bool tx_want : 1;        /* ask it to tell its route again */
 	uint8_t tx_sib_count;
+	uint16_t seqno, metric;  /* as heard, link cost not added */
+	uint16_t tx_seqno, tx_metric;
+	uint64_t router;         /* source: leader or border node; 0: nothing heard */
+	uint64_t tx_router;
+	struct sib sib;          /* as heard, or of the neighbour itself */
+	uint32_t tx_sib_epoch;
+	uint64_t tx_sib_id;
 };
 
 struct fd {                      /* feasibility distance, RFC 8966 2.4 */
 	uint64_t router;
 	uint16_t seqno, metric;
-	struct pn_time used;
+	uint32_t used;           /* count of uses of the destination's, at the last one */
 };
 
 struct dest {
 	uint64_t area;           /* our own area that it belongs to; 0: free entry */
-	enum dest_kind kind;
+	uint8_t kind;            /* enum dest_kind */
+	uint8_t requests;
+	bool own;                /* we are the source: leader, or border with a direct via */
 	uint16_t vias;           /* list head, index + 1 */
 	uint16_t selected;       /* via index + 1; 0 none */
-	bool own;                /* we are the source: leader, or border with a direct via */
 	uint16_t seqno;          /* ours, as a source */
 	uint16_t metric;         /* of the selected route, cost added; INF none */
+	uint32_t fd_uses;
 	struct fd fd[FD_MAX];
 	struct pn_time lost_at;  /* since when there is no route; NEVER: there is one */
 	struct pn_time next_request;
 	struct pn_time next_beat;/* own: raise the sequence number; else: overdue */
-	uint8_t requests;
 };
 
 struct cand {                    /* one border where two networks could merge */
@@ -132,7 +133,7 @@ struct facet {
 	struct pn_time bad[CHAIN_MAX];     /* not listed since; NEVER: fine */
 	struct pn_time lease[CHAIN_MAX];   /* areas we lead: slot reserved until */
 	struct pn_time silent[CHAIN_MAX];  /* areas we lead: other child silent since */
-	struct dest *dests;      /* [2 * CHAIN_MAX] */
+	struct dest *dests;      /* [dest_max] */
 	uint8_t dest_high;       /* all in use are below */
 	uint8_t by_level[64];    /* level -> sibling destination + 1; 0 none */
 	struct cand cand[CAND_MAX];
@@ -151,6 +152,7 @@ struct facet {
 struct ctl {
 	struct facet *facets;
 	uint16_t facet_max, facet_count;
+	uint8_t dest_max;        /* of each facet */
 	struct nb *nbs;          /* by adjacency */
 	uint32_t nb_max;
 	uint32_t nb_high;        /* all in use are below */
@@ -158,6 +160,7 @@ struct ctl {
 	uint32_t rec_spare;      /* entries that neighbours' records leave for our own */
 	struct via *vias;
 	uint16_t via_max, via_free, via_fresh;   /* fresh: so many were ever used */
+	uint32_t link_max;
 	int16_t *link_facet;     /* Ethernet link -> facet, -1 */
 };
 

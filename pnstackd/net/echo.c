@@ -2,12 +2,12 @@
 /* echo.c - echo requests: sent for net_ping(), answered for others.
  *
  * A ping first waits for its peer to be looked up (it holds the peer open
- * meanwhile), then for an answer.  The table is a ring: 256 pings later it is
- * forgotten, answered or not; there is no timer. */
+ * meanwhile), then for an answer.  The table is a ring: 256 pings later (or
+ * as many as configured) it is forgotten, answered or not; there is no timer. */
 #include "pnstackd/net/echo.h"
 #include "pnstackd/net/peer.h"
 
-#define PINGS_MAX 256                /* power of two */
+#define PINGS_DEFAULT 256            /* power of two */
 #define REPLIES_PER_SOURCE 1000      /* a second */
 #define REPLIES_PER_NODE 10000
 
@@ -25,13 +25,22 @@ struct ping {
 struct echo {
 	struct limit replies;
 	uint64_t next;               /* number of the next ping */
-	struct ping pings[PINGS_MAX];
+	uint32_t ping_max;           /* a power of two */
+	struct ping *pings;
 };
 
 void echo_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 {
-	(void)cfg;
+	uint32_t max = net_limit(cfg->ping_max, PINGS_DEFAULT);
+	struct ping *pings;
+
+	PN_ASSERT((max & (max - 1)) == 0);
 	net->echo = arena_take(a, 1, sizeof(struct echo));
+	pings = arena_take(a, max, sizeof(*pings));
+	if (!net->echo)
+		return;                  /* only being sized */
+	net->echo->pings = pings;
+	net->echo->ping_max = max;
 }
 
 void echo_init(struct net *net, const struct net_config *cfg, struct pn_time now)
@@ -128,7 +137,7 @@ void net_ping(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token,
 {
 	struct echo *e = net->echo;
 	uint64_t number = e->next++;
-	struct ping *p = &e->pings[number & (PINGS_MAX - 1)];
+	struct ping *p = &e->pings[number & (e->ping_max - 1)];
 	uint64_t addr;
 	int rc;
 
@@ -149,7 +158,7 @@ void net_ping(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token,
 
 void echo_on_peer(struct net *net, net_peer peer, enum net_err err, struct pn_time now)
 {
-	for (unsigned i = 0; i < PINGS_MAX; i++) {
+	for (unsigned i = 0; i < net->echo->ping_max; i++) {
 		struct ping *p = &net->echo->pings[i];
 		uint64_t addr;
 
@@ -164,7 +173,7 @@ void echo_on_peer(struct net *net, net_peer peer, enum net_err err, struct pn_ti
 
 static struct ping *ping_find(struct net *net, const struct echo_msg *msg)
 {
-	struct ping *p = &net->echo->pings[msg->number & (PINGS_MAX - 1)];
+	struct ping *p = &net->echo->pings[msg->number & (net->echo->ping_max - 1)];
 
 	if (p->state != PING_SENT || p->number != msg->number || p->cookie != msg->cookie)
 		return NULL;

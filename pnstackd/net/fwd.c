@@ -22,7 +22,7 @@
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/peer.h"
 
-#define CACHE_SIZE 256               /* decisions, a power of two */
+#define CACHE_DEFAULT 256            /* decisions, a power of two */
 #define CACHE_NS PN_MS(2)
 #define LOCAL_MAX 64                 /* packets from this node to itself that wait */
 #define ERRORS_PER_SOURCE 100        /* a second */
@@ -41,13 +41,22 @@ struct fwd {
 	struct limit errors;
 	struct pn_pktq local;        /* whole packets, header in front */
 	struct net_timer local_timer;
-	struct fwd_cached cache[CACHE_SIZE];
+	uint32_t cache_mask;
+	struct fwd_cached *cache;
 };
 
 void fwd_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 {
-	(void)cfg;
+	uint32_t flows = net_limit(cfg->flow_max, CACHE_DEFAULT);
+	struct fwd_cached *cache;
+
+	PN_ASSERT((flows & (flows - 1)) == 0);
 	net->fwd = arena_take(a, 1, sizeof(struct fwd));
+	cache = arena_take(a, flows, sizeof(*cache));
+	if (!net->fwd)
+		return;                  /* only being sized */
+	net->fwd->cache = cache;
+	net->fwd->cache_mask = flows - 1;
 }
 
 void fwd_init(struct net *net, const struct net_config *cfg, struct pn_time now)
@@ -296,7 +305,7 @@ static struct fwd_hop fwd_decide_cached(struct net *net, uint16_t facet, const s
 					uint32_t from, struct pn_time now)
 {
 	uint64_t h = mix64(hdr->dst ^ (uint64_t)hdr->flow << 48 ^ (uint64_t)from << 16 ^ facet);
-	struct fwd_cached *c = &net->fwd->cache[h & (CACHE_SIZE - 1)];
+	struct fwd_cached *c = &net->fwd->cache[h & net->fwd->cache_mask];
 
 	if (pn_time_before(now, c->until) && c->dst == hdr->dst && c->flow == hdr->flow &&
 	    c->facet == facet && c->level == hdr->level && c->from == from) {

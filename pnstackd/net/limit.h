@@ -6,6 +6,9 @@
  * keyed hash of their block of 8 addresses, so that a stranger cannot choose
  * whom to share with; what one source cannot use up is guarded by the second
  * bucket, for all together.
+ *
+ * The times of sources are kept in microseconds, modulo 2^32: one that lies
+ * further ahead than a burst is of a past that came round, and the bucket is full.
  */
 #ifndef PN_LIMIT_H
 #define PN_LIMIT_H
@@ -19,11 +22,11 @@
 #define LIMIT_BLOCK_BITS 3           /* addresses that differ only here count as one source */
 
 struct limit {
-	uint64_t each_ns, each_burst_ns; /* between two grants; how far ahead */
+	uint32_t each_us, each_burst_us; /* between two grants; how far ahead */
 	uint64_t all_ns, all_burst_ns;
 	uint64_t secret;
 	uint64_t all_full;               /* when the bucket of all is full again */
-	uint64_t full[LIMIT_SLOTS];
+	uint32_t full[LIMIT_SLOTS];
 };
 
 /** mix64() - a 64-bit permutation (the finaliser of splitmix64), no secret */
@@ -40,8 +43,8 @@ static inline uint64_t mix64(uint64_t x)
  *  may be used up at once, then they come back evenly */
 static inline void limit_init(struct limit *l, uint32_t each, uint32_t all, uint64_t secret)
 {
-	l->each_ns = PN_S(1) / each;
-	l->each_burst_ns = PN_S(1);
+	l->each_us = 1000000 / each;
+	l->each_burst_us = 1000000;
 	l->all_ns = PN_S(1) / all;
 	l->all_burst_ns = PN_S(1);
 	l->secret = secret;
@@ -51,14 +54,16 @@ static inline void limit_init(struct limit *l, uint32_t each, uint32_t all, uint
 static inline bool limit_take(struct limit *l, uint64_t src, struct pn_time now)
 {
 	uint64_t h = mix64((src >> LIMIT_BLOCK_BITS) ^ l->secret);
-	uint64_t *slot = &l->full[h & (LIMIT_SLOTS - 1)];
-	uint64_t each = *slot > now.ns ? *slot : now.ns;
+	uint32_t *slot = &l->full[h & (LIMIT_SLOTS - 1)];
+	uint32_t now_us = (uint32_t)(now.ns / 1000), each = *slot - now_us;
 	uint64_t all = l->all_full > now.ns ? l->all_full : now.ns;
 
-	if (each - now.ns + l->each_ns > l->each_burst_ns ||
+	if (each > l->each_burst_us)
+		each = 0;
+	if (each + l->each_us > l->each_burst_us ||
 	    all - now.ns + l->all_ns > l->all_burst_ns)
 		return false;
-	*slot = each + l->each_ns;
+	*slot = now_us + each + l->each_us;
 	l->all_full = all + l->all_ns;
 	return true;
 }

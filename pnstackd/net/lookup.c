@@ -58,6 +58,10 @@ void lookup_carve(struct net *net, struct arena *a, const struct net_config *cfg
 {
 	uint32_t buckets = 16;
 	struct lookup *lk = arena_take(a, 1, sizeof(*lk));
+	uint32_t queries = pn_min(net_limit(cfg->query_max, LOOKUP_QUERIES), LOOKUP_QUERIES);
+	struct query *query = arena_take(a, queries, sizeof(*query));
+	struct waiter *waiters = arena_take(a, (size_t)queries * 2, sizeof(*waiters));
+	struct negative *negatives = arena_take(a, queries, sizeof(*negatives));
 	struct stored *records;
 	uint32_t *heads;
 
@@ -68,6 +72,11 @@ void lookup_carve(struct net *net, struct arena *a, const struct net_config *cfg
 	net->lookup = lk;
 	if (!lk)
 		return;                  /* only being sized */
+	lk->queries = query;
+	lk->query_max = queries;
+	lk->waiters = waiters;
+	lk->waiter_max = queries * 2;
+	lk->negatives = negatives;
 	lk->records = records;
 	lk->buckets = heads;
 	lk->record_max = cfg->record_max;

@@ -72,9 +72,8 @@ enum lookup_answer { ANSWER_RECORD, ANSWER_UNKNOWN, ANSWER_LONGER };
 /* State -------------------------------------------------------------------- */
 
 #define LOOKUP_REPLICAS 3
-#define LOOKUP_QUERIES 64            /* identities asked for at once */
-#define LOOKUP_WAITERS 128           /* net_lookup() tokens waiting */
-#define LOOKUP_NEGATIVES 64          /* identities remembered as unknown */
+#define LOOKUP_QUERIES 64            /* identities asked for at once, at most */
+#define LOOKUP_WAITERS 128           /* net_lookup() tokens waiting: two for each query */
 #define LOOKUP_QUERY_WANT 160        /* length of a query: room for 4 addresses */
 
 /* Timers, TIMER_LOOKUP: the queries, then these */
@@ -151,9 +150,11 @@ struct lookup {
 	uint32_t scan_at, scan_left; /* cursor; records still to be looked at quickly */
 	struct net_timer scan_timer;
 
-	struct query queries[LOOKUP_QUERIES];
-	struct waiter waiters[LOOKUP_WAITERS];
-	struct negative negatives[LOOKUP_NEGATIVES];
+	struct query *queries;       /* [query_max] */
+	uint32_t query_max;
+	struct waiter *waiters;      /* [waiter_max] */
+	struct negative *negatives;  /* [query_max] */
+	uint32_t waiter_max;
 	uint32_t negative_at;        /* next to be overwritten */
 };
 

@@ -19,13 +19,13 @@ static const uint64_t timeout_ns[ATTEMPTS_MAX / LOOKUP_REPLICAS] = {
 
 void client_init(struct net *net)
 {
-	for (uint32_t i = 0; i < LOOKUP_QUERIES; i++)
+	for (uint32_t i = 0; i < net->lookup->query_max; i++)
 		timer_init(&net->lookup->queries[i].timer, TIMER_LOOKUP, i);
 }
 
 static struct query *query_find(struct lookup *lk, const uint8_t hit[PN_HIT_LEN])
 {
-	for (unsigned i = 0; i < LOOKUP_QUERIES; i++) {
+	for (unsigned i = 0; i < lk->query_max; i++) {
 		if (lk->queries[i].used && memcmp(lk->queries[i].hit, hit, PN_HIT_LEN) == 0)
 			return &lk->queries[i];
 	}
@@ -34,7 +34,7 @@ static struct query *query_find(struct lookup *lk, const uint8_t hit[PN_HIT_LEN]
 
 static bool negative_has(const struct lookup *lk, const uint8_t hit[PN_HIT_LEN], struct pn_time now)
 {
-	for (unsigned i = 0; i < LOOKUP_NEGATIVES; i++) {
+	for (unsigned i = 0; i < lk->query_max; i++) {
 		const struct negative *n = &lk->negatives[i];
 
 		if (pn_time_before(now, n->until) && memcmp(n->hit, hit, PN_HIT_LEN) == 0)
@@ -45,7 +45,7 @@ static bool negative_has(const struct lookup *lk, const uint8_t hit[PN_HIT_LEN],
 
 static void negative_add(struct lookup *lk, const uint8_t hit[PN_HIT_LEN], struct pn_time now)
 {
-	struct negative *n = &lk->negatives[lk->negative_at++ % LOOKUP_NEGATIVES];
+	struct negative *n = &lk->negatives[lk->negative_at++ % lk->query_max];
 
 	n->until = pn_time_add(now, NEGATIVE_NS);
 	memcpy(n->hit, hit, PN_HIT_LEN);
@@ -84,7 +84,7 @@ static void query_end(struct net *net, struct query *q, const struct addr_record
 		count(net, lookup_unknown);
 		negative_add(lk, hit, now);
 	}
-	for (unsigned i = 0; i < LOOKUP_WAITERS; i++) {
+	for (unsigned i = 0; i < lk->waiter_max; i++) {
 		struct waiter *w = &lk->waiters[i];
 
 		if (w->used && w->query == index) {
@@ -170,7 +170,7 @@ void client_expire(struct net *net, uint32_t index, struct pn_time now)
 {
 	struct query *q = &net->lookup->queries[index];
 
-	PN_ASSERT(index < LOOKUP_QUERIES);
+	PN_ASSERT(index < net->lookup->query_max);
 	PN_ASSERT(q->used);
 	if (q->pausing) {
 		q->pausing = false;
@@ -183,7 +183,7 @@ static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN],
 {
 	struct lookup *lk = net->lookup;
 
-	for (unsigned i = 0; i < LOOKUP_QUERIES; i++) {
+	for (unsigned i = 0; i < lk->query_max; i++) {
 		struct query *q = &lk->queries[i];
 		struct net_timer timer = q->timer;
 
@@ -230,7 +230,7 @@ void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, 
 	}
 	if (!q && !negative_has(lk, hit, now))
 		q = query_begin(net, hit, now);
-	for (unsigned i = 0; q && i < LOOKUP_WAITERS; i++) {
+	for (unsigned i = 0; q && i < lk->waiter_max; i++) {
 		struct waiter *w = &lk->waiters[i];
 
 		if (w->used)
@@ -273,7 +273,7 @@ void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 	uint64_t qid = pn_rd_u64(rd);
 	struct query *q = NULL;
 
-	for (unsigned i = 0; i < LOOKUP_QUERIES && !q; i++) {
+	for (unsigned i = 0; i < lk->query_max && !q; i++) {
 		if (lk->queries[i].used && lk->queries[i].qid == qid)
 			q = &lk->queries[i];
 	}

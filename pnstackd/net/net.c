@@ -29,6 +29,17 @@
 #define RANDOM_REKEY   1024  /* draws */
 #define HEAP_SPARE     16
 
+/* net_config_fit(): what a small node of a network that is known needs.  The tree's
+ * height is at most 2 * log2(nodes) + 4; some levels more, for it gets there in steps. */
+#define FIT_SPARE_ADJS 2
+#define FIT_LEVELS     8
+#define FIT_RECORDS    24
+#define FIT_PEERS      12
+#define FIT_EVENTS     16
+#define FIT_PINGS      32
+#define FIT_QUERIES    6
+#define FIT_FLOWS      16
+
 /* Identities ------------------------------------------------------------------ */
 
 void net_identity_derive(const uint8_t seed[PN_ID_LEN], uint8_t id[PN_ID_LEN])
@@ -74,8 +85,8 @@ static uint32_t heap_cap(const struct net *net, const struct net_config *cfg)
 {
 	(void)net;
 	/* one timer for each; facets are at most one per adjacency */
-	return 2 * cfg->adj_max + NET_LINK_MAX + cfg->record_max + cfg->peer_max +
-	       NET_LOOKUP_TIMERS + HEAP_SPARE;
+	return 2 * cfg->adj_max + net_limit(cfg->link_max, NET_LINK_MAX) + cfg->record_max +
+	       cfg->peer_max + NET_LOOKUP_TIMERS + HEAP_SPARE;
 }
 
 /* Return: the node, if there is memory */
@@ -85,7 +96,7 @@ static struct net *carve(struct arena *a, const struct net_config *cfg)
 	struct net *net = real ? real : &sizing;
 	struct pn_heap_entry **slots = arena_take(a, heap_cap(net, cfg), sizeof(*slots));
 
-	net->events = arena_take(a, NET_EVENT_MAX, sizeof(*net->events));
+	net_events_carve(net, a, cfg);
 	if (real)
 		pn_heap_init(&net->timers, slots, heap_cap(net, cfg));
 	adj_carve(net, a, cfg);
@@ -111,6 +122,44 @@ void net_config_default(struct net_config *cfg)
 	cfg->adj_max = 256;
 	cfg->record_max = 4096;
 	cfg->peer_max = 1024;
+}
+
+static uint32_t log2_ceil(uint32_t v)
+{
+	uint32_t log = 0;
+
+	while (log < 31 && UINT32_C(1) << log < v)
+		log++;
+	return log;
+}
+
+/* Ends of the internal adjacencies that join so many facets (ctl.c) */
+static uint32_t internal_ends(uint32_t facets)
+{
+	uint32_t ends = 0;
+
+	for (uint32_t n = 1; n < facets; n++)
+		ends += 2 * log2_ceil(n + 1);
+	return ends;
+}
+
+void net_config_fit(struct net_config *cfg, uint32_t cables, uint32_t stations, uint32_t links,
+		    uint32_t nodes)
+{
+	uint32_t log = log2_ceil(nodes), load = cables + (stations > 0);
+
+	cfg->facet_max = pn_max(1, (load + NET_FACET_ADJ_MAX - 1) / NET_FACET_ADJ_MAX);
+	/* Some more, for neighbours that come back before their old adjacency is gone. */
+	cfg->adj_max = cables + stations + FIT_SPARE_ADJS + cables / 8 +
+		       internal_ends(cfg->facet_max);
+	cfg->link_max = pn_min(pn_max(links, 1), NET_LINK_MAX);
+	cfg->level_max = pn_min(2 * log + FIT_LEVELS, NET_LEVEL_LIMIT);
+	cfg->record_max = FIT_RECORDS;
+	cfg->peer_max = FIT_PEERS;
+	cfg->event_max = FIT_EVENTS;
+	cfg->ping_max = FIT_PINGS;
+	cfg->query_max = FIT_QUERIES;
+	cfg->flow_max = FIT_FLOWS;
 }
 
 /* Life ---------------------------------------------------------------------------- */
@@ -278,33 +327,7 @@ void timer_earlier(struct net *net, struct net_timer *t, struct pn_time at)
 		timer_set(net, t, at);
 }
 
-/* News ------------------------------------------------------------------------------------ */
-
-struct net_event *net_event_push(struct net *net, enum net_event_kind kind)
-{
-	struct net_event *ev;
-
-	if (net->event_count == NET_EVENT_MAX) {
-		net->event_head = (net->event_head + 1) % NET_EVENT_MAX;
-		net->event_count--;
-		count(net, events_dropped);
-	}
-	ev = &net->events[(net->event_head + net->event_count++) % NET_EVENT_MAX];
-	memset(ev, 0, sizeof(*ev));
-	ev->kind = kind;
-	ev->link = -1;
-	return ev;
-}
-
-bool net_next_event(struct net *net, struct net_event *ev)
-{
-	if (!net->event_count)
-		return false;
-	*ev = net->events[net->event_head];
-	net->event_head = (net->event_head + 1) % NET_EVENT_MAX;
-	net->event_count--;
-	return true;
-}
+/* Names -------------------------------------------------------------------------------------- */
 
 const char *net_err_text(enum net_err err)
 {

@@ -52,6 +52,14 @@ struct net_config {
 	uint32_t adj_max;            /* adjacencies, at most */
 	uint32_t record_max;         /* lookup records kept for others */
 	uint32_t peer_max;           /* identities whose address we remember */
+	/* For those that follow 0 is the default (net_config_default()). */
+	uint32_t link_max;           /* links; at most NET_LINK_MAX */
+	uint32_t facet_max;          /* places in the tree: one for each 8 tunnels */
+	uint32_t level_max;          /* areas that a place is in, one within the other */
+	uint32_t event_max;          /* events that wait for the host */
+	uint32_t ping_max;           /* net_ping() under way; a power of two */
+	uint32_t query_max;          /* identities that are looked up at once */
+	uint32_t flow_max;           /* next hops remembered for a moment; a power of two */
 	const uint8_t (*allowed)[PN_ID_LEN]; /* NULL: anybody may be a neighbour */
 	uint32_t allowed_count;      /* identities in allowed; copied at init */
 	bool has_secret;             /* closed network: */
@@ -61,6 +69,14 @@ struct net_config {
 
 /** net_config_default() - the limits a daemon starts with; keys left zero */
 void net_config_default(struct net_config *cfg);
+
+/** net_config_fit() - just enough for a node whose surroundings are known beforehand
+ *  @cables:   neighbours on point-to-point links, at most
+ *  @stations: neighbours on one Ethernet
+ *  @links:    of its own
+ *  @nodes:    in the whole network: the tree is not higher than 2 * log2 of it + 4 */
+void net_config_fit(struct net_config *cfg, uint32_t cables, uint32_t stations, uint32_t links,
+		    uint32_t nodes);
 
 /** net_mem_size() - bytes that net_init() wants for this configuration */
 size_t net_mem_size(const struct net_config *cfg);

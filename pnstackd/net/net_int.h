@@ -20,7 +20,8 @@
 #include "libpeernet/base/heap.h"
 
 #define NET_LINK_MAX 64
-#define NET_EVENT_MAX 256            /* ring of events */
+#define NET_EVENT_MAX 256            /* ring of events, without addresses */
+#define NET_LEVEL_LIMIT 64           /* a leaf and at most 63 areas above it */
 #define NET_FACET_ADJ_MAX 8          /* point-to-point neighbours of a facet */
 
 /* Timers: one heap for all of a node. */
@@ -42,6 +43,12 @@ void timer_earlier(struct net *net, struct net_timer *t, struct pn_time at);
 struct arena { uint8_t *at; size_t used; bool zeroed; };
 /** arena_take() - zeroed, 16-aligned; NULL while sizing */
 void *arena_take(struct arena *a, size_t count, size_t size);
+
+/** net_limit() - what the configuration says, or else the default */
+static inline uint32_t net_limit(uint32_t configured, uint32_t otherwise)
+{
+	return configured ? configured : otherwise;
+}
 
 /* Adjacencies (adj.c) --------------------------------------------------- */
 
@@ -234,6 +241,15 @@ enum net_counter_id {
 
 /* The node --------------------------------------------------------------- */
 
+/* News that the host has not taken yet, see event.c. */
+struct net_events {
+	uint64_t *ring;                  /* [cap] words */
+	uint32_t cap, head, used;
+	bool filling;                    /* *next is not in the ring yet */
+	struct net_event *next;
+};
+void net_events_carve(struct net *net, struct arena *a, const struct net_config *cfg);
+
 struct adj_table; struct ctl; struct lookup; struct peers; struct echo; struct fwd;
 
 struct net {
@@ -251,8 +267,7 @@ struct net {
 	struct pn_heap timers;
 	struct pn_pktq out;              /* frames for the host */
 	struct pn_pktq deliver;          /* session packets for the host */
-	struct net_event *events;        /* NET_EVENT_MAX */
-	uint32_t event_head, event_count;
+	struct net_events events;
 	uint64_t counters[COUNT_MAX];
 
 	struct adj_table *adjs;          /* adj.c: links and adjacencies */

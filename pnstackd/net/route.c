@@ -33,7 +33,6 @@
 
 #include <string.h>
 
-#define DEST_MAX (2 * CHAIN_MAX)
 #define ENTRY_MAX 44             /* bytes of the largest entry, kind byte included */
 #define REQUEST_EVERY_NS PN_MS(250)
 #define REQUEST_HOPS 250
@@ -137,8 +136,7 @@ static const struct fd *fd_find(const struct dest *d, uint64_t router)
 	return NULL;
 }
 
-static void fd_update(struct dest *d, uint64_t router, uint16_t seqno, uint16_t metric,
-		      struct pn_time now)
+static void fd_update(struct dest *d, uint64_t router, uint16_t seqno, uint16_t metric)
 {
 	const struct fd *known = fd_find(d, router);
 	struct fd *fd = known ? &d->fd[known - d->fd] : NULL;
@@ -147,16 +145,16 @@ static void fd_update(struct dest *d, uint64_t router, uint16_t seqno, uint16_t 
 	if (!fd) {
 		fd = &d->fd[0];
 		for (i = 1; i < FD_MAX; i++)
-			if (pn_time_before(d->fd[i].used, fd->used))
+			if (d->fd[i].used < fd->used)
 				fd = &d->fd[i];
-		*fd = (struct fd){router, seqno, metric, now};
+		*fd = (struct fd){router, seqno, metric, 0};
 	} else if (seqno_newer(seqno, fd->seqno)) {
 		fd->seqno = seqno;
 		fd->metric = metric;
 	} else if (seqno == fd->seqno && metric < fd->metric) {
 		fd->metric = metric;
 	}
-	fd->used = now;
+	fd->used = ++d->fd_uses;
 }
 
 static bool via_heard(const struct facet *f, const struct via *v)
@@ -215,7 +213,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		d->lost_at = PN_TIME_NEVER;
 		d->requests = 0;
 		if (!best->direct)
-			fd_update(d, best->router, best->seqno, d->metric, now);
+			fd_update(d, best->router, best->seqno, d->metric);
 	} else {
 		if (pn_time_is_never(d->lost_at)) {
 			d->lost_at = now;
@@ -247,7 +245,7 @@ static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind ki
 {
 	unsigned i;
 
-	for (i = 0; i < DEST_MAX; i++) {
+	for (i = 0; i < net->ctl->dest_max; i++) {
 		struct dest *d = &f->dests[i];
 
 		if (d->area)
@@ -256,7 +254,7 @@ static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind ki
 			f->dest_high = (uint8_t)(i + 1);
 		memset(d, 0, sizeof(*d));
 		d->area = area;
-		d->kind = kind;
+		d->kind = (uint8_t)kind;
 		d->metric = NET_METRIC_INF;
 		d->lost_at = now;
 		d->next_beat = PN_TIME_NEVER;
@@ -286,8 +284,7 @@ static void dest_del(struct net *net, struct dest *d)
 
 void route_init(struct net *net, struct facet *f)
 {
-	(void)net;
-	memset(f->dests, 0, DEST_MAX * sizeof(*f->dests));
+	memset(f->dests, 0, net->ctl->dest_max * sizeof(*f->dests));
 }
 
 static bool sib_equal(const struct sib *a, const struct sib *b)

@@ -15,8 +15,6 @@
 #define NODE_CABLES_MAX 60	/* links of a node, below what the layer can hold */
 #define SPINS_MAX 1000		/* deadlines at one moment */
 #define BATCH 64
-#define RECORDS 64		/* lookup records that a node keeps for others */
-#define PEERS 32		/* identities whose address it remembers */
 #define STATIONS_MAX 256	/* adjacencies for stations of an Ethernet link */
 
 /* --- identities -------------------------------------------------------------- */
@@ -259,23 +257,18 @@ void sim_node_carrier(struct sim *sim, uint32_t e, uint32_t side)
 
 /* --- life --------------------------------------------------------------------- */
 
-/* Adjacencies of a node with so many cables: besides those, the ones between its
- * facets (eight cables each), with about log2 of the facets from each, two ends
- * each; and a few for neighbours that come back before their old one is gone. */
-static uint32_t adjacencies(const struct sim *sim, const struct sim_node *n)
+/* Room for the neighbours that it has, or may get when edges come and go */
+static void node_fit(const struct sim *sim, const struct sim_node *n, struct net_config *cfg)
 {
-	uint32_t stations = 0, cables, facets, log = 0, i;
+	uint32_t stations = 0, cables, i;
 
 	for (i = 0; i < n->edge_count; i++)
 		stations += sim_edge_is_shared(&sim->edges[n->edges[i]]);
 	cables = n->edge_count - stations;
 	if (sim->cfg.more_edges)
 		cables = stations = (uint32_t)pn_max(n->edge_count, NODE_CABLES_MAX);
-	facets = cables > 8 ? cables / 8 + 2 : 1;
-	while (facets >> log > 1)
-		log++;
-	return cables + (uint32_t)pn_min(stations, STATIONS_MAX) + 4 +
-	       (facets > 1 ? 2 * facets * (log + 1) : 0);
+	net_config_fit(cfg, cables, (uint32_t)pn_min(stations, STATIONS_MAX),
+		       (n->hub ? 1 : cables) + (stations > 0), sim->topo->node_count);
 }
 
 static void node_config(struct sim *sim, uint32_t node, struct net_config *cfg)
@@ -291,9 +284,7 @@ static void node_config(struct sim *sim, uint32_t node, struct net_config *cfg)
 	rng_fill(&r, cfg->random, sizeof(cfg->random));
 	cfg->boot = n->boot;
 	cfg->pool = &sim->pool;
-	cfg->adj_max = adjacencies(sim, n);
-	cfg->record_max = RECORDS;
-	cfg->peer_max = PEERS;
+	node_fit(sim, n, cfg);
 }
 
 static void node_start(struct sim *sim, uint32_t node)

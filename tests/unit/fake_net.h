@@ -160,6 +160,7 @@ struct w_node {
 	unsigned adjs;
 	struct w_adj adj[W_ADJS];
 	struct net_event events[NET_EVENT_MAX];
+	unsigned event_head, event_count;
 	struct pn_heap_entry *slots[1024];
 	unsigned tree_packets;
 };
@@ -391,12 +392,13 @@ void *arena_take(struct arena *a, size_t n, size_t size)
 
 struct net_event *net_event_push(struct net *net, enum net_event_kind kind)
 {
-	struct net_event *ev = &net->events[(net->event_head + net->event_count) % NET_EVENT_MAX];
+	struct w_node *n = (struct w_node *)net;
+	struct net_event *ev = &n->events[(n->event_head + n->event_count) % NET_EVENT_MAX];
 
-	if (net->event_count < NET_EVENT_MAX)
-		net->event_count++;
+	if (n->event_count < NET_EVENT_MAX)
+		n->event_count++;
 	else
-		net->event_head = (net->event_head + 1) % NET_EVENT_MAX;
+		n->event_head = (n->event_head + 1) % NET_EVENT_MAX;
 	*ev = (struct net_event){ .kind = kind };
 	return ev;
 }
@@ -404,13 +406,13 @@ struct net_event *net_event_push(struct net *net, enum net_event_kind kind)
 /* Return: false when there is none */
 FAKE bool w_event(unsigned node, struct net_event *ev)
 {
-	struct net *net = &w.node[node]->net;
+	struct w_node *n = w.node[node];
 
-	if (net->event_count == 0)
+	if (n->event_count == 0)
 		return false;
-	*ev = net->events[net->event_head];
-	net->event_head = (net->event_head + 1) % NET_EVENT_MAX;
-	net->event_count--;
+	*ev = n->events[n->event_head];
+	n->event_head = (n->event_head + 1) % NET_EVENT_MAX;
+	n->event_count--;
 	return true;
 }
 
@@ -572,7 +574,6 @@ FAKE void w_node_start(unsigned index, const struct net_config *cfg)
 	net->tag = net_hit_tag(net->hit);
 	net->boot = 1;
 	net->pool = &w.pool;
-	net->events = n->events;
 	pn_heap_init(&net->timers, n->slots, 1024);
 	pn_pktq_init(&net->out);
 	pn_pktq_init(&net->deliver);
