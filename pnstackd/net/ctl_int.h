@@ -4,6 +4,7 @@
  *   ctl.c     facets and neighbours come and go; dispatch; deadlines
  *   gossip.c  what neighbours tell each other: chains, records, routes
  *   tree.c    the area tree: absorbing records, a leader's duties, detaching
+ *   succeed.c how an area outlives its leader
  *   join.c    how two networks merge: candidates, requests, grants
  *   route.c   distance vector to siblings and leaders, feasible next hops
  *   view.c    looking in
@@ -22,6 +23,9 @@
 #define TICK_MIN_NS PN_MS(10)        /* between two runs of one facet */
 #define GRACE_NS PN_MS(2500)         /* not listed by a living parent: detach after */
 #define LOST_NS PN_MS(1000)          /* no route to a leader for so long: it is gone */
+#define ORPHAN_NS PN_MS(2500)        /* the same, if somebody may succeed it */
+#define STEP_NS PN_S(5)              /* area and successor count as one for so long */
+#define MET_NS PN_S(1)               /* a meeting with another network is so long ago */
 #define LIST_NS LOST_NS              /* a silent sibling keeps its slot: when it is freed,
                                         whoever is cut off has detached too */
 #define LEASE_NS PN_MS(3000)         /* a granted slot waits for its new owner */
@@ -51,6 +55,7 @@ struct nb {
 	uint64_t addr;
 	uint8_t common;          /* lowest index of its chain that is in ours too, or n */
 	uint8_t common_own;      /* the index in our chain of that area */
+	uint64_t inside;         /* bit i: it is in the i-th area of our chain as well */
 	struct chain stage;      /* being received */
 	struct chain chain;      /* last committed */
 	struct chain sent;       /* what we told it */
@@ -95,7 +100,8 @@ struct fd {                      /* feasibility distance, RFC 8966 2.4 */
 };
 
 struct dest {
-	uint64_t area;           /* our own area that it belongs to; 0: free entry */
+	uint64_t area;           /* our own area that it belongs to, for a sibling the line
+	                            of that; 0: free entry */
 	uint8_t kind;            /* enum dest_kind */
 	uint8_t requests;
 	bool own;                /* we are the source: leader, or border with a direct via */
@@ -128,10 +134,11 @@ struct facet {
 	struct chain chain;
 	bool complete;           /* chain ends at a root */
 	uint64_t addr;           /* of the last complete chain */
-	uint64_t root;
+	uint64_t root, root_line;
 	struct { uint64_t addr; struct pn_time until; } old[FACET_OLD_ADDRS];
 	struct pn_time bad[CHAIN_MAX];     /* not listed since; NEVER: fine */
 	struct pn_time lease[CHAIN_MAX];   /* areas we lead: slot reserved until */
+	struct pn_time stepped[CHAIN_MAX]; /* it succeeded another in our chain then */
 	struct pn_time silent[CHAIN_MAX];  /* areas we lead: other child silent since */
 	struct dest *dests;      /* [dest_max] */
 	uint8_t dest_high;       /* all in use are below */
@@ -140,6 +147,7 @@ struct facet {
 	uint8_t cand_count;
 	struct pn_time decide_at;
 	struct pn_time pend_until;
+	struct pn_time met_at;   /* our half empty root met another network */
 	uint64_t pend_root;      /* the root that asked */
 	struct pn_time last_tick;
 	struct pn_time settled_at; /* our neighbours have been in our network for a while */
@@ -209,6 +217,24 @@ const struct rec *facet_root_rec(const struct net *net,
 				 const struct facet *f); /* NULL: incomplete */
 uint64_t chain_addr(const struct net *net, const struct chain *c);
 
+/* succeed.c */
+/** area_same() - Return: a neighbour's record is of the i-th area of our chain, or of
+ *  its successor or predecessor while that step spreads */
+bool area_same(const struct net *net, const struct facet *f, unsigned i, const struct rec *theirs);
+/** succeed_of() - Return: the record of who rightfully followed, at a neighbour; 0 none.
+ *  Not counted */
+rec_ref succeed_of(struct net *net, const struct facet *f, rec_ref held);
+/** succeed_deputy() - whom to name in a record with these two children */
+uint64_t succeed_deputy(const struct net *net, const struct rec_child *other,
+			const struct rec *own);
+/** succeed_take_over() - the i-th area of ours lost its leader: if we are its deputy, go on
+ *  with a successor of it.  Return: done, the chain is another one now */
+bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_time now);
+/** succeed_wait_ns() - how long to wait for somebody to succeed the i-th area of ours */
+uint64_t succeed_wait_ns(const struct net *net, const struct facet *f, unsigned i);
+/** succeed_adopt() - the i-th area, led by us, goes under the successor of its parent */
+void succeed_adopt(struct net *net, struct facet *f, unsigned i, struct pn_time now);
+
 /* gossip.c */
 enum entry { ENTRY_SET = 1, ENTRY_COMMIT = 2, ENTRY_ROUTE = 3, ENTRY_WANT = 4 };
 void gossip_send(struct net *net, uint32_t adj, struct pn_time now);
@@ -245,8 +271,12 @@ static inline bool dest_alive(const struct dest *d)
 /** route_leader_hop() - neighbour on the way to the leader of one of our areas;
  *  -1 none, -2 this facet leads it */
 int route_leader_hop(struct net *net, struct facet *f, uint64_t area);
-/** route_sib() - what the sibling of our chain's i-th area is; NULL: none known */
-const struct sib *route_sib(const struct net *net, const struct facet *f, unsigned i);
+/** route_sib() - what the sibling of our chain's i-th area is; NULL: none known
+ *  @listed: as long as that one is to be seen, it is it */
+const struct sib *route_sib(const struct net *net, const struct facet *f, unsigned i,
+			    const struct rec_child *listed);
+/** dest_index() - the index of the area of a destination in our chain, -1 */
+int dest_index(const struct net *net, const struct facet *f, const struct dest *d);
 
 /* Control messages, first byte */
 enum ctl_msg {

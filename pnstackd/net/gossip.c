@@ -157,7 +157,8 @@ static bool chain_sound(const struct net *net, const struct chain *c)
 	for (i = 0; i + 1 < c->n; i++) {
 		const struct rec *r = chain_rec(net, c, i), *p = chain_rec(net, c, i + 1);
 
-		if (r->parent != p->id || p->base != r->top + 1)
+		if (!r->parent || (r->parent != p->id && r->parent != p->prev) ||
+		    p->base != r->top + 1)
 			return false;
 	}
 	return true;

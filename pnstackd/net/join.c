@@ -291,7 +291,7 @@ void join_border(struct net *net, struct facet *f, struct pn_time now)
 			return;
 		if (!nb->ready || border_granted(net, f, nb, root, now))
 			continue;
-		if (nb->complete && chain_rec(net, &nb->chain, nb->chain.n - 1u)->id != root->id)
+		if (nb->complete && !nb->in_network)
 			border_candidate(net, f, a, root, now);
 	}
 }
@@ -306,6 +306,12 @@ static void cand_add(struct net *net, struct facet *f, const struct join_msg *m,
 	if (!root || root->id != m->root || root->leader != f->node_id ||
 	    pn_time_before(now, f->pend_until))
 		return;
+	if (f->chain.n > 1 && facet_rec(net, f, f->chain.n - 2u)->bit &&
+	    !root->child[0].id) {    /* tree.c rids us of this root first */
+		f->met_at = now;
+		facet_poke(net, f, now);
+		return;
+	}
 	if (f->cand_count == 0) {
 		f->decide_at = pn_time_add(now, COLLECT_NS + COLLECT_LEVEL_NS * root->base +
 					   net_random_u64(net) % COLLECT_NS);
@@ -455,6 +461,7 @@ static bool grant_new_parent(struct net *net, struct facet *f, unsigned i, unsig
 	p.child[0] = (struct rec_child){low.id, low.leader, low.epoch, low.count};
 	p.child[1] = (struct rec_child){s->id, s->leader, s->epoch, s->count};
 	p.count = rec_count_sum(low.count, s->count);
+	p.deputy = succeed_deputy(net, &p.child[1], &low);
 	rec_sign(net, &p);
 	ref = rec_intern(&net->ctl->recs, &p, 0);
 	if (!ref)
@@ -472,10 +479,13 @@ static bool grant_new_parent(struct net *net, struct facet *f, unsigned i, unsig
 	memmove(&f->bad[i + 2], &f->bad[i + 1], (f->chain.n - i - 1u) * sizeof(f->bad[0]));
 	memmove(&f->lease[i + 2], &f->lease[i + 1], (f->chain.n - i - 1u) * sizeof(f->lease[0]));
 	memmove(&f->silent[i + 2], &f->silent[i + 1], (f->chain.n - i - 1u) * sizeof(f->silent[0]));
+	memmove(&f->stepped[i + 2], &f->stepped[i + 1],
+		(f->chain.n - i - 1u) * sizeof(f->stepped[0]));
 	f->chain.at[i + 1] = ref;
 	f->chain.n++;
 	f->bad[i + 1] = PN_TIME_NEVER;
 	f->silent[i + 1] = PN_TIME_NEVER;
+	f->stepped[i + 1] = (struct pn_time){0};
 	f->lease[i + 1] = pn_time_add(now, LEASE_NS);
 	tree_rebuild(net, f, now);
 	return true;

@@ -7,12 +7,13 @@
 /* On the wire, big-endian:
  *
  *   leader identity 32 | boot 8 | nonce 4 | facet 2 | epoch 4 | seq 4 |
- *   base 1 | top 1 | bit 1 | count 1 | parent 8 | deputy 8 |
+ *   base 1 | top 1 | bit 1 | count 1 | parent 8 | deputy 8 | prev 8 | line 8 |
  *   2 x child { id 8 | leader 8 | epoch 4 | count 1 } | signature 64
  *
- * The id is not sent: it follows from the leader and the nonce.
+ * The id is not sent: it follows from the leader and the nonce.  Line is sent as 0
+ * when it is that id.
  */
-#define REC_BODY_LEN (PN_ID_LEN + 8 + 4 + 2 + 4 + 4 + 4 + 8 + 8 + 2 * 21)
+#define REC_BODY_LEN (PN_ID_LEN + 8 + 4 + 2 + 4 + 4 + 4 + 4 * 8 + 2 * 21)
 static_assert(REC_BODY_LEN + 64 == REC_WIRE_LEN, "record layout");
 
 static uint64_t hash64(const uint8_t *buf, size_t len)
@@ -61,6 +62,7 @@ void rec_init(struct rec *r, const struct net *net, uint16_t facet, uint32_t non
 	r->facet = facet;
 	r->leader = rec_node_id(net->id, facet, net->boot);
 	r->id = rec_area_id(r->leader, nonce);
+	r->line = r->id;
 	r->top = NET_TOP_NONE;
 	r->count = REC_COUNT_ONE;
 }
@@ -81,6 +83,8 @@ static void rec_build_body(struct pn_wr *w, const struct rec *r)
 	pn_wr_u8(w, r->count);
 	pn_wr_u64(w, r->parent);
 	pn_wr_u64(w, r->deputy);
+	pn_wr_u64(w, r->prev);
+	pn_wr_u64(w, r->prev ? r->line : 0);
 	for (i = 0; i < 2; i++) {
 		pn_wr_u64(w, r->child[i].id);
 		pn_wr_u64(w, r->child[i].leader);
@@ -127,8 +131,10 @@ static bool rec_sane(const struct rec *r)
 		return false;
 	if (r->base > REC_LEVEL_MAX + 1 || (!root && (r->top > REC_LEVEL_MAX || r->top < r->base)))
 		return false;
+	if ((r->prev == 0) != (r->line == 0))
+		return false;
 	if (r->nonce == 0)
-		return r->base == 0 && !r->child[0].id && !r->child[1].id;
+		return r->base == 0 && !r->prev && !r->child[0].id && !r->child[1].id;
 	return r->base > 0;
 }
 
@@ -150,6 +156,8 @@ int rec_parse(struct pn_rd *rd, struct rec *out)
 	r.count = pn_rd_u8(rd);
 	r.parent = pn_rd_u64(rd);
 	r.deputy = pn_rd_u64(rd);
+	r.prev = pn_rd_u64(rd);
+	r.line = pn_rd_u64(rd);
 	for (i = 0; i < 2; i++) {
 		r.child[i].id = pn_rd_u64(rd);
 		r.child[i].leader = pn_rd_u64(rd);
@@ -161,6 +169,8 @@ int rec_parse(struct pn_rd *rd, struct rec *out)
 		return PN_EBADMSG;
 	r.leader = rec_node_id(r.leader_id, r.facet, r.boot);
 	r.id = rec_area_id(r.leader, r.nonce);
+	if (!r.prev)
+		r.line = r.id;
 	*out = r;
 	return 0;
 }

@@ -4,7 +4,8 @@
  * An area belongs to its first leader: the id is a hash of the leader's
  * identity, facet, boot counter and a nonce, so nobody else can sign a record
  * for it.  A leader that has to leave its parent raises the epoch: a listing
- * of the older epoch no longer counts for it.
+ * of the older epoch no longer counts for it.  When it dies its area may be
+ * succeeded by another in the same place and of the same line (succeed.c).
  *
  * Records are immutable once made.  A node keeps one copy of each version it
  * needs in a pool and refers to it by a counted handle.
@@ -14,7 +15,7 @@
 
 #include "pnstackd/net/net_int.h"
 
-#define REC_WIRE_LEN 180         /* bytes on the wire, signature included */
+#define REC_WIRE_LEN 196         /* bytes on the wire, signature included */
 #define REC_LEVEL_MAX 62         /* highest level an area may hang at */
 
 struct rec_child {
@@ -37,7 +38,9 @@ struct rec {
 	uint8_t bit;             /* its bit at that level */
 	uint8_t count;           /* coarse node count */
 	uint64_t parent;         /* 0 for a root */
-	uint64_t deputy;         /* node id of the other child's leader, 0 none */
+	uint64_t deputy;         /* node id of who may succeed the leader, 0 none */
+	uint64_t prev;           /* area that this one succeeds; 0 none */
+	uint64_t line;           /* id of the first of that line of areas; the own if prev is 0 */
 	struct rec_child child[2]; /* by bit; both free in a leaf */
 	uint8_t sig[64];
 };

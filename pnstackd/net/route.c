@@ -88,6 +88,7 @@ static struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 	memset(v, 0, sizeof(*v));
 	v->adj = adj;
 	v->metric = NET_METRIC_INF;
+	v->tx_metric = NET_METRIC_INF;
 	v->next = d->vias;
 	d->vias = ref;
 	return v;
@@ -124,6 +125,18 @@ struct dest *dest_find(const struct facet *f, enum dest_kind kind, uint64_t area
 		if (f->dests[i].area == area && f->dests[i].kind == kind)
 			return &f->dests[i];
 	return NULL;
+}
+
+int dest_index(const struct net *net, const struct facet *f, const struct dest *d)
+{
+	unsigned i;
+
+	if (d->kind == DEST_LEADER)
+		return chain_find(net, &f->chain, d->area);
+	for (i = 0; i < f->chain.n; i++)
+		if (facet_rec(net, f, i)->line == d->area)
+			return (int)i;
+	return -1;
 }
 
 static const struct fd *fd_find(const struct dest *d, uint64_t router)
@@ -240,6 +253,21 @@ static uint64_t beat_ns(const struct net *net, const struct facet *f, uint64_t a
 	return BEAT_NS << (level / 2);
 }
 
+static struct via *want_again(struct net *net, const struct facet *f, struct dest *d, uint32_t adj)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+	int own = dest_index(net, f, d);
+	struct via *v;
+
+	if (!nb->ready || own < 0 || !(nb->inside >> own & 1))
+		return NULL;
+	v = via_have(net, d, adj);
+	if (v)
+		v->tx_want = true;
+	nb->tx_dirty = true;
+	return v;
+}
+
 static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind kind, uint64_t area,
 			     struct pn_time now)
 {
@@ -259,16 +287,8 @@ static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind ki
 		d->lost_at = now;
 		d->next_beat = PN_TIME_NEVER;
 		/* Neighbours may have told us before we were in that area. */
-		for_each_nb(net, f, a) {
-			struct nb *nb = &net->ctl->nbs[a];
-			struct via *v;
-
-			if (!nb->ready || chain_find(net, &nb->chain, area) < 0)
-				continue;
-			v = via_have(net, d, a);
-			if (v)
-				v->tx_want = true;
-		}
+		for_each_nb(net, f, a)
+			want_again(net, f, d, a);
 		return d;
 	}
 	count(net, route_full);
@@ -297,22 +317,27 @@ static bool sib_equal(const struct sib *a, const struct sib *b)
 static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint32_t adj)
 {
 	const struct nb *nb = &net->ctl->nbs[adj];
+	int own = dest_index(net, f, d);
 	bool direct = d->kind == DEST_SIBLING && nb->ready && nb->common < nb->chain.n &&
 		      nb->common > 0 && nb->common_own > 0 &&
-		      facet_rec(net, f, nb->common_own - 1u)->id == d->area &&
+		      nb->common_own - 1 == own &&
 		      /* while a slot is split it may show the new area that we are in, too */
 		      facet_rec(net, f, nb->common_own - 1u)->bit !=
 			      chain_rec(net, &nb->chain, nb->common - 1u)->bit;
-	bool inside = nb->ready && chain_find(net, &nb->chain, d->area) >= 0;
+	bool inside = nb->ready && own >= 0 && nb->inside >> own & 1;
 	struct via *v = via_find(net, d, adj);
 	struct sib s = {0};
 	bool changed;
 
-	if (!v && !direct)
-		return false;
 	if (!direct && !inside) {
 		via_drop(net, d, adj);
-		return true;
+		return v != NULL;
+	}
+	if (!v && inside) {              /* it may have been inside before, and told, and been told */
+		v = want_again(net, f, d, adj);
+		if (!v)
+			return false;
+		v->tx_metric = 0;
 	}
 	if (direct) {
 		const struct rec *y = chain_rec(net, &nb->chain, nb->common - 1u);
@@ -342,7 +367,7 @@ void route_on_chain(struct net *net, struct facet *f, uint32_t adj, struct pn_ti
 
 static bool dest_wanted(const struct net *net, const struct facet *f, const struct dest *d)
 {
-	int i = chain_find(net, &f->chain, d->area);
+	int i = dest_index(net, f, d);
 
 	if (i < 0)
 		return false;
@@ -368,7 +393,7 @@ static void level_index(const struct net *net, struct facet *f)
 	memset(f->by_level, 0, sizeof(f->by_level));
 	for (i = 0; i + 1 < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
-		const struct dest *d = dest_find(f, DEST_SIBLING, r->id);
+		const struct dest *d = dest_find(f, DEST_SIBLING, r->line);
 
 		if (d && r->top < PN_ARRAY_LEN(f->by_level))
 			f->by_level[r->top] = (uint8_t)(d - f->dests + 1);
@@ -387,8 +412,8 @@ void route_sync_dests(struct net *net, struct facet *f, struct pn_time now)
 		const struct rec *r = facet_rec(net, f, i);
 		struct dest *d;
 
-		if (r->parent && !dest_find(f, DEST_SIBLING, r->id))
-			dest_add(net, f, DEST_SIBLING, r->id, now);
+		if (r->parent && !dest_find(f, DEST_SIBLING, r->line))
+			dest_add(net, f, DEST_SIBLING, r->line, now);
 		if (i == 0)
 			continue;
 		d = dest_find(f, DEST_LEADER, r->id);
@@ -631,7 +656,7 @@ static struct advert dest_advert(const struct net *net, const struct facet *f, c
 
 static bool advert_told(const struct via *v, const struct advert *ad)
 {
-	if (ad->metric >= NET_METRIC_INF && (!v->tx_sent || v->tx_metric >= NET_METRIC_INF))
+	if (ad->metric >= NET_METRIC_INF && v->tx_metric >= NET_METRIC_INF)
 		return true;             /* nothing was told, nothing to take back */
 	return v->tx_sent && v->tx_router == ad->router && v->tx_seqno == ad->seqno &&
 	       v->tx_metric == ad->metric && v->tx_sib_id == ad->sib.id &&
@@ -673,10 +698,11 @@ bool route_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w
 		return true;
 	for (i = 0; i < f->dest_high; i++) {
 		struct dest *d = &f->dests[i];
+		int own = d->area ? dest_index(net, f, d) : -1;
 		struct advert ad;
 		struct via *v;
 
-		if (!d->area || chain_find(net, &nb->chain, d->area) < 0)
+		if (own < 0 || !(nb->inside >> own & 1))
 			continue;
 		v = via_have(net, d, adj);
 		if (!v)
@@ -718,18 +744,27 @@ int route_leader_hop(struct net *net, struct facet *f, uint64_t area)
 	return d->selected ? (int)via_at(net, d->selected)->adj : -1;
 }
 
-const struct sib *route_sib(const struct net *net, const struct facet *f, unsigned i)
+const struct sib *route_sib(const struct net *net, const struct facet *f, unsigned i,
+			    const struct rec_child *listed)
 {
-	struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i)->id);
+	struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i)->line);
 	const struct sib *best = NULL;
+	bool best_listed = false;
 
 	if (!d)
 		return NULL;
 	/* While a slot is being split, borders may still show the old, smaller area. */
-	for_each_via(net, d, v)
-		if (via_heard(f, v) && (via_feasible(f, d, v) || via_ref(net, v) == d->selected) &&
-		    (!best || v->sib.base > best->base))
-			best = &v->sib;
+	for_each_via(net, d, v) {
+		bool is = v->sib.id == listed->id && v->sib.leader == listed->leader;
+
+		if (!via_heard(f, v) || (!via_feasible(f, d, v) && via_ref(net, v) != d->selected))
+			continue;
+		if (best && (v->sib.base < best->base ||
+			     (v->sib.base == best->base && (best_listed || !is))))
+			continue;
+		best = &v->sib;
+		best_listed = is;
+	}
 	return best;
 }
 

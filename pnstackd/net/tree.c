@@ -16,15 +16,16 @@
  *    LIST_NS of silence, a granted one for LEASE_NS until it is first seen;
  *  - it sees to it that its own area is listed by its parent.  If a living parent
  *    has not listed it, with this epoch and leader, for GRACE_NS, it detaches;
- *  - if the parent's leader cannot be reached for LOST_NS, it detaches.
+ *  - if the parent's leader cannot be reached for LOST_NS, and nobody succeeds it
+ *    (succeed.c), it detaches.
  *  - if the parent is the root and has no other child any more, it detaches, so that
- *    what is left after faults is not taller than it needs to be.
+ *    what is left after faults is not taller than it needs to be: at once if no
+ *    address changes by it (bit 0), else when it meets another network.
  * To detach is to become a root with the epoch raised: no older listing counts
  * for it then, and the area grafts again as a whole (join.c).
  *
- * So a dead leader's children become networks of their own and merge again, and
- * an area that is cut in two falls apart into the children of what lost its
- * leader, while the part with the leader stays what it was.
+ * So where nobody succeeds a dead leader its children become networks of their own
+ * and merge again.
  *
  * A network that grew unluckily may be taller than its nodes warrant (2 log2 N + 4).
  * If it stays so, all areas of at most half its height detach at the same time, on
@@ -85,6 +86,7 @@ bool tree_facet_init(struct net *net, struct facet *f)
 	f->chain.n = 1;
 	f->complete = true;
 	f->root = r.id;
+	f->root_line = r.line;
 	f->tall_since = PN_TIME_NEVER;
 	for (i = 0; i < CHAIN_MAX; i++) {
 		f->bad[i] = PN_TIME_NEVER;
@@ -100,26 +102,32 @@ void tree_locate(const struct net *net, const struct facet *f, struct nb *nb)
 	const struct chain *c = &nb->chain;
 	bool was_in = nb->in_network;
 	const struct rec *top;
-	unsigned j;
+	unsigned i, j;
 
 	nb->common = c->n;
+	nb->inside = 0;
 	nb->in_network = false;
 	if (!nb->ready || c->n == 0)
 		return;
 	top = chain_rec(net, c, c->n - 1u);
 	nb->complete = top->parent == 0;
 	nb->addr = chain_addr(net, c);
-	nb->in_network = nb->complete && f->complete && top->id == f->root;
+	nb->in_network = nb->complete && f->complete && area_same(net, f, f->chain.n - 1u, top);
 	if (was_in && !nb->in_network)
 		nb->apart_at = net->now;
-	for (j = 0; j < c->n; j++) {
-		int i = chain_find(net, &f->chain, chain_rec(net, c, j)->id);
+	/* Bases rise along both, and are equal in the same area. */
+	for (i = 0, j = 0; i < f->chain.n && j < c->n;) {
+		const struct rec *r = facet_rec(net, f, i), *t = chain_rec(net, c, j);
 
-		if (i < 0)
-			continue;
-		nb->common = (uint8_t)j;
-		nb->common_own = (uint8_t)i;
-		return;
+		if (r->base == t->base && area_same(net, f, i, t)) {
+			if (!nb->inside) {
+				nb->common = (uint8_t)j;
+				nb->common_own = (uint8_t)i;
+			}
+			nb->inside |= 1ull << i;
+		}
+		i += r->base <= t->base;
+		j += t->base <= r->base;
 	}
 }
 
@@ -143,6 +151,23 @@ static rec_ref newest(struct net *net, const struct facet *f, const struct chain
 	return best;
 }
 
+/* The record above @r: of its parent, or of the successor that we went on to, or go
+ * on to now.  Not counted. */
+static rec_ref parent_of(struct net *net, const struct facet *f, const struct rec *r)
+{
+	uint64_t area = r->parent;
+	rec_ref ref, next;
+	unsigned i;
+
+	for (i = 1; chain_find(net, &f->chain, area) < 0 && i < f->chain.n; i++)
+		if (facet_rec(net, f, i)->prev == area &&
+		    pn_time_since(net->now, f->stepped[i]) < STEP_NS)
+			area = facet_rec(net, f, i)->id;
+	ref = newest(net, f, &f->chain, area);
+	next = ref ? succeed_of(net, f, ref) : 0;
+	return next ? next : ref;
+}
+
 /* Follow the parents from the leaf.  References are counted for the new chain. */
 static bool chain_follow(struct net *net, const struct facet *f, struct chain *out)
 {
@@ -154,7 +179,7 @@ static bool chain_follow(struct net *net, const struct facet *f, struct chain *o
 
 		if (!r->parent)
 			return true;
-		ref = newest(net, f, &f->chain, r->parent);
+		ref = parent_of(net, f, r);
 		if (!ref || out->n == CHAIN_MAX)
 			return false;
 		p = rec_at(&net->ctl->recs, ref);
@@ -168,10 +193,19 @@ static bool chain_follow(struct net *net, const struct facet *f, struct chain *o
 static void chain_timers_move(struct net *net, struct facet *f, const struct chain *now_chain)
 {
 	struct pn_time bad[CHAIN_MAX] = {0}, lease[CHAIN_MAX] = {0}, silent[CHAIN_MAX] = {0};
+	struct pn_time stepped[CHAIN_MAX] = {0};
 	unsigned i;
 
 	for (i = 0; i < now_chain->n; i++) {
-		int o = chain_find(net, &f->chain, chain_rec(net, now_chain, i)->id);
+		const struct rec *r = chain_rec(net, now_chain, i);
+		int o = chain_find(net, &f->chain, r->id);
+
+		if (o >= 0) {
+			stepped[i] = f->stepped[o];
+		} else if (r->prev && chain_find(net, &f->chain, r->prev) >= 0) {
+			stepped[i] = net->now;
+			facet_poke(net, f, pn_time_add(net->now, STEP_NS));
+		}
 
 		bad[i] = o >= 0 ? f->bad[o] : PN_TIME_NEVER;
 		silent[i] = o >= 0 ? f->silent[o] : PN_TIME_NEVER;
@@ -180,6 +214,7 @@ static void chain_timers_move(struct net *net, struct facet *f, const struct cha
 	memcpy(f->bad, bad, now_chain->n * sizeof(*bad));
 	memcpy(f->silent, silent, now_chain->n * sizeof(*silent));
 	memcpy(f->lease, lease, now_chain->n * sizeof(*lease));
+	memcpy(f->stepped, stepped, now_chain->n * sizeof(*stepped));
 }
 
 static bool chain_equal(const struct chain *a, const struct chain *b)
@@ -212,12 +247,13 @@ static void address_changed(struct net *net, struct facet *f, struct pn_time now
 	if (!root)
 		return;                  /* the old one stays until we know better */
 	addr = chain_addr(net, &f->chain);
-	if (addr == f->addr && root->id == f->root)
+	f->root = root->id;
+	if (addr == f->addr && root->line == f->root_line)
 		return;
 	if (addr != f->addr)
 		remember_old_addr(f, now);
 	f->addr = addr;
-	f->root = root->id;
+	f->root_line = root->line;
 	ev = net_event_push(net, NET_EV_ADDRESS);
 	ev->addr = addr;
 	ev->level = root->base;
@@ -275,7 +311,7 @@ static bool child_is(const struct rec_child *c, uint64_t id, uint32_t epoch, uin
 static bool list_sibling(struct net *net, struct facet *f, unsigned i, struct rec_child *c,
 			 struct pn_time now)
 {
-	const struct sib *s = route_sib(net, f, i - 1);
+	const struct sib *s = route_sib(net, f, i - 1, c);
 	bool leased = pn_time_before(now, f->lease[i]);
 	struct rec_child was = *c;
 
@@ -311,6 +347,7 @@ static void lead_children(struct net *net, struct facet *f, unsigned i, struct p
 	struct rec_child *own = &n.child[c->bit], *other = &n.child[1 - c->bit];
 	struct rec_child before = *other;
 	uint8_t sum;
+	uint64_t deputy;
 	bool changed = false;
 
 	if (!child_is(own, c->id, c->epoch, c->leader) || far_apart(own->count, c->count)) {
@@ -322,8 +359,10 @@ static void lead_children(struct net *net, struct facet *f, unsigned i, struct p
 	     far_apart(before.count, other->count)))
 		changed = true;
 	sum = other->id ? rec_count_sum(own->count, other->count) : own->count;
-	if (changed || far_apart(sum, n.count)) {
+	deputy = succeed_deputy(net, other, c);
+	if (changed || far_apart(sum, n.count) || n.deputy != deputy) {
 		n.count = sum;
+		n.deputy = deputy;
 		tree_replace(net, f, i, &n, now);
 	}
 }
@@ -368,23 +407,33 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 	return false;
 }
 
-/* The first area of ours without a leader: if we lead the child, we leave. */
-static bool orphaned(struct net *net, struct facet *f, unsigned *child, struct pn_time now)
+/* The first area of ours without a leader: if we lead the child, we succeed it, or wait
+ * for who does, or leave.  Return: something was done about it */
+static bool orphaned(struct net *net, struct facet *f, struct pn_time now)
 {
 	unsigned i;
 
 	for (i = 1; i < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
 		const struct dest *d = dest_find(f, DEST_LEADER, r->id);
+		uint64_t wait;
 
 		if (!d || dest_alive(d))
 			continue;
-		if (pn_time_since(now, d->lost_at) < LOST_NS) {
+		if (facet_rec(net, f, i - 1)->leader != f->node_id)
+			return false;
+		if (pn_time_since(now, d->lost_at) >= LOST_NS && succeed_take_over(net, f, i, now))
+			return true;
+		wait = succeed_wait_ns(net, f, i);
+		if (pn_time_since(now, d->lost_at) < wait) {
 			facet_poke(net, f, pn_time_add(d->lost_at, LOST_NS));
+			if (pn_time_since(now, d->lost_at) >= LOST_NS)
+				facet_poke(net, f, pn_time_add(d->lost_at, wait));
 			return false;
 		}
-		*child = i - 1;
-		return facet_rec(net, f, i - 1)->leader == f->node_id;
+		count(net, tree_orphans);
+		detach(net, f, i - 1, now);
+		return true;
 	}
 	return false;
 }
@@ -419,12 +468,15 @@ static bool too_tall(struct net *net, struct facet *f, unsigned *piece, struct p
 	return facet_rec(net, f, i)->parent && facet_rec(net, f, i)->leader == f->node_id;
 }
 
-/* A root that lost its other child is only height: what is left of it goes without. */
-static bool alone_below_root(const struct net *net, const struct facet *f, unsigned i)
+/* A root that lost its other child is only height: what is left of it goes without.  With
+ * bit 1 that changes all its addresses, so it waits until they will change anyway. */
+static bool alone_below_root(const struct net *net, const struct facet *f, unsigned i,
+			     struct pn_time now)
 {
 	const struct rec *r = facet_rec(net, f, i), *p;
 
-	if (!r->parent || i + 2u != f->chain.n)
+	if (!r->parent || i + 2u != f->chain.n ||
+	    (r->bit && pn_time_since(now, f->met_at) >= MET_NS))
 		return false;
 	p = facet_rec(net, f, i + 1);
 	return !p->parent && !p->child[1 - r->bit].id &&
@@ -438,17 +490,15 @@ void tree_duties(struct net *net, struct facet *f, struct pn_time now)
 	for (i = 0; i < f->chain.n; i++) {
 		if (facet_rec(net, f, i)->leader != f->node_id)
 			continue;
+		succeed_adopt(net, f, i, now);
 		if (i > 0)
 			lead_children(net, f, i, now);
-		if (unlisted(net, f, i, now) || alone_below_root(net, f, i)) {
+		if (unlisted(net, f, i, now) || alone_below_root(net, f, i, now)) {
 			detach(net, f, i, now);
 			return;          /* the chain is another one now */
 		}
 	}
-	if (orphaned(net, f, &i, now)) {
-		count(net, tree_orphans);
-		detach(net, f, i, now);
-	} else if (too_tall(net, f, &i, now)) {
+	if (!orphaned(net, f, now) && too_tall(net, f, &i, now)) {
 		count(net, tree_rebuilds);
 		detach(net, f, i, now);
 	}

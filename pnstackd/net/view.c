@@ -40,7 +40,7 @@ bool net_area_at(const struct net *net, uint16_t facet, size_t index, struct net
 /* The i-th area of ours that a sibling destination belongs to; -1 none. */
 static int sibling_index(const struct net *net, const struct facet *f, const struct dest *d)
 {
-	return d->area && d->kind == DEST_SIBLING ? chain_find(net, &f->chain, d->area) : -1;
+	return d->area && d->kind == DEST_SIBLING ? dest_index(net, f, d) : -1;
 }
 
 static void route_fill(const struct net *net, const struct facet *f, const struct dest *d,
@@ -131,7 +131,7 @@ bool tree_weight(const struct net *net, uint16_t facet, unsigned level, uint64_t
 		p = facet_rec(net, f, i + 1);
 		if (!p->child[1 - c->bit].id || !route_sibling_exists(net, facet, level))
 			return false;
-		*area_id = p->id;
+		*area_id = p->line;      /* who succeeds it keeps its keys */
 		weight[0] = rec_count_value(p->child[0].count);
 		weight[1] = rec_count_value(p->child[1].count);
 		*own_bit = c->bit;

@@ -35,6 +35,7 @@
 	X(shim)		\
 	X(shim_fdtable)	\
 	X(sim_check)	\
+	X(succeed)	\
 	X(time)		\
 	X(tools)	\
 	X(tools_stats)	\

@@ -34,6 +34,9 @@ static struct rec sample(void)
 	r.bit = 1;
 	r.count = 33;
 	r.parent = 0x1111;
+	r.deputy = 0x8888;
+	r.prev = 0x9999;
+	r.line = 0xaaaa;
 	r.child[0] = (struct rec_child){ 0x2222, 0x3333, 4, 5 };
 	r.child[1] = (struct rec_child){ 0x6666, 0x7777, 8, 9 };
 	rec_sign(&me, &r);
@@ -75,6 +78,8 @@ static void test_round_trip(void)
 	CU_ASSERT_EQUAL(p.epoch, 9);
 	CU_ASSERT_EQUAL(p.seq, 100);
 	CU_ASSERT_EQUAL(p.top, 6);
+	CU_ASSERT_EQUAL(p.prev, 0x9999);
+	CU_ASSERT_EQUAL(p.line, 0xaaaa);
 	CU_ASSERT_EQUAL(rec_lists(&p, 0x6666, 8, 0x7777), 1);
 	CU_ASSERT_EQUAL(rec_lists(&p, 0x6666, 7, 0x7777), -1);
 	CU_ASSERT_EQUAL(rec_lists(&p, 0x6666, 8, 0x7778), -1);

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: ISC
+/* Areas outlive their leaders: deputies, who may be one, splits, returns. */
+#include "tests/unit/ctl_lab.h"
+
+static int root_leader(void)
+{
+	for (int i = 0; i < lab->nodes; i++)
+		if (lab->net[i] && root_of(i)->leader == facet_of(i)->node_id)
+			return i;
+	CU_FAIL_FATAL("no leader");
+	return 0;
+}
+
+static void addresses(uint64_t out[LAB_NODES])
+{
+	for (int i = 0; i < lab->nodes; i++)
+		out[i] = lab->net[i] ? net_address(lab->net[i], 0) : 0;
+}
+
+static int moved(const uint64_t before[LAB_NODES])
+{
+	int n = 0;
+
+	for (int i = 0; i < lab->nodes; i++)
+		n += lab->net[i] && net_address(lab->net[i], 0) != before[i];
+	return n;
+}
+
+/* A whole ring: areas are arcs of it */
+static void ring(uint64_t seed, int n)
+{
+	line(seed, n, true);
+	CU_ASSERT_FATAL(until_whole(PN_S(12)));
+	lab_run(lab, PN_S(4));
+}
+
+/* The root's leader stops.  Each area of its is led by another, who was its deputy; no
+ * address changes but where the leader was what held an area together. */
+static void test_leader_stops(void)
+{
+	int sum = 0;
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		uint64_t before[LAB_NODES], line_id, id, deputy;
+		int led;
+
+		ring(seed, 8);
+		led = root_leader();
+		line_id = root_of(led)->line;
+		id = root_of(led)->id;
+		deputy = root_of(led)->deputy;
+		CU_ASSERT_NOT_EQUAL(deputy, 0);
+		CU_ASSERT_NOT_EQUAL(deputy, facet_of(led)->node_id);
+		addresses(before);
+		net_goodbye(lab->net[led], lab->now);
+		lab_run(lab, PN_MS(20));
+		lab_stop(lab, led);
+		lab_run(lab, PN_S(5));
+		CU_ASSERT(until_whole(PN_S(8)));
+		CU_ASSERT(counters("tree_successions") > 0);
+		sum += moved(before);
+		if (moved(before) == 0) {
+			CU_ASSERT_EQUAL(root_of(root_leader())->line, line_id);
+			CU_ASSERT_EQUAL(root_of(root_leader())->prev, id);
+			CU_ASSERT_EQUAL(root_of(root_leader())->leader, deputy);
+		}
+		done();
+	}
+	CU_ASSERT(sum <= 8);                     /* all of them would be 56 */
+}
+
+/* One after the other, down to two */
+static void test_all_leaders(void)
+{
+	for (uint64_t seed = 11; seed <= 13; seed++) {
+		ring(seed, 8);
+		for (int n = 8; n > 4; n--) {
+			int led = root_leader();
+
+			net_goodbye(lab->net[led], lab->now);
+			lab_run(lab, PN_MS(20));
+			lab_stop(lab, led);
+			/* a ring without two of its nodes is two lines */
+			lab_run(lab, PN_S(6));
+			if (n == 8)
+				CU_ASSERT(until_whole(PN_S(8)));
+		}
+		done();
+	}
+}
+
+/* A successor shown by the neighbour at @adj in place of our @i-th area */
+static rec_ref shown(struct net *net, uint32_t adj, unsigned i, const struct net *by,
+		     uint64_t line_id)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+	const struct rec *a = facet_rec(net, &net->ctl->facets[0], i);
+	int j = chain_find(net, &nb->chain, a->id);
+	struct rec s;
+
+	rec_init(&s, by, 0, 77);
+	s.base = a->base;
+	s.prev = a->id;
+	s.line = line_id;
+	rec_sign(by, &s);
+	CU_ASSERT_FATAL(j >= 0);
+	rec_put(&net->ctl->recs, nb->chain.at[j]);
+	nb->chain.at[j] = rec_intern(&net->ctl->recs, &s, 0);
+	return succeed_of(net, &net->ctl->facets[0], net->ctl->facets[0].chain.at[i]);
+}
+
+/* Only the deputy that the record names, only when the leader is lost. */
+static void test_who_may(void)
+{
+	struct net *net;
+	struct facet *f;
+	struct dest *d;
+	unsigned top;
+	int led, x = 0, other = 0, deputy = -1;
+
+	ring(3, 6);
+	led = root_leader();
+	for (int i = 0; i < 6; i++)
+		if (facet_of(i)->node_id == root_of(led)->deputy)
+			deputy = i;
+	CU_ASSERT_FATAL(deputy >= 0);
+	while (x == led || x == deputy)
+		x++;
+	while (other == led || other == deputy || other == x)
+		other++;
+	net = lab->net[x];
+	f = facet_of(x);
+	top = f->chain.n - 1u;
+	d = dest_find(f, DEST_LEADER, root_of(x)->id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	/* the leader is there: nobody may */
+	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[deputy],
+			      root_of(x)->line), 0);
+	CU_ASSERT_EQUAL(counter(x, "ctl_bad_deputy"), 0);
+	done();
+	ring(3, 6);
+	net = lab->net[x];
+	f = facet_of(x);
+	d = dest_find(f, DEST_LEADER, root_of(x)->id);
+	d->metric = NET_METRIC_INF;
+	d->own = false;
+	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[other],
+			      root_of(x)->line), 0);
+	CU_ASSERT_EQUAL(counter(x, "ctl_bad_deputy"), 1);
+	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 5) % 6), top, lab->net[deputy], 99), 0);
+	done();
+	ring(3, 6);
+	net = lab->net[x];
+	f = facet_of(x);
+	d = dest_find(f, DEST_LEADER, root_of(x)->id);
+	d->metric = NET_METRIC_INF;
+	d->own = false;
+	CU_ASSERT_NOT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[deputy],
+				  root_of(x)->line), 0);
+	done();
+}
+
+/* A line cut in two: both halves live, under different areas, and merge when they meet.
+ * What had more nodes keeps its addresses. */
+static void test_split(void)
+{
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		uint64_t before[LAB_NODES];
+
+		line(seed, 9, false);
+		CU_ASSERT_FATAL(until_whole(PN_S(12)));
+		lab_run(lab, PN_S(3));
+		lab->wire[3].cut = true;         /* 0 to 3, and 4 to 8 */
+		lab_run(lab, PN_S(15));
+		CU_ASSERT(!lab_merged(lab, 0, 8));
+		CU_ASSERT(lab_merged(lab, 0, 3));
+		CU_ASSERT(lab_merged(lab, 4, 8));
+		for (int a = 4; a < 9; a++)
+			for (int b = 4; b < 9; b++)
+				CU_ASSERT(a == b || reaches(a, b));
+		addresses(before);
+		lab->wire[3].cut = false;
+		lab_run(lab, PN_S(4));
+		CU_ASSERT(until_whole(PN_S(12)));
+		CU_ASSERT(moved(before) <= 5);
+		done();
+	}
+}
+
+/* The leader returns, with a new boot counter, while it is being succeeded. */
+static void test_returns(void)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		int led;
+
+		ring(seed, 7);
+		led = root_leader();
+		net_goodbye(lab->net[led], lab->now);
+		lab_run(lab, PN_MS(20));
+		lab_stop(lab, led);
+		lab_run(lab, PN_MS(300 * seed));
+		lab_start(lab, led);
+		for (int i = 0; i < 2; i++) {    /* its ends of the wires before and after it */
+			int wire = (led + 6 + i) % 7, end = wire == led ? 0 : 1;
+			struct lab_wire *w = &lab->wire[wire];
+			struct net_link_config cfg = { .kind = NET_LINK_TUNNEL, .mtu = 1500,
+						       .listen = true, .self = w->end[end].ll };
+
+			w->end[end].link = net_link_add(lab->net[led], &cfg, lab->now);
+			lab_dial(lab, wire, end, 1 - end,
+				 net_id(lab->net[w->end[1 - end].node]));
+		}
+		lab_run(lab, PN_S(6));
+		CU_ASSERT(until_whole(PN_S(12)));
+		done();
+	}
+}
+
+static CU_TestInfo tests[] = {
+	{ "the root's leader stops", test_leader_stops },
+	{ "leader after leader", test_all_leaders },
+	{ "who may succeed", test_who_may },
+	{ "split, and met again", test_split },
+	{ "the leader returns", test_returns },
+	CU_TEST_INFO_NULL,
+};
+
+extern CU_SuiteInfo suite_succeed;
+CU_SuiteInfo suite_succeed = { .pName = "succession", .pTests = tests };
