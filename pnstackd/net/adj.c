@@ -40,10 +40,13 @@ void adj_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	struct adj_pub *pubs = arena_take(a, cfg->adj_max, sizeof(*pubs));
 	uint32_t links = pn_min(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
 	struct link *link = arena_take(a, links, sizeof(*link));
+	struct station *stations = arena_take(a, cfg->station_max, sizeof(*stations));
+	uint16_t *ring = arena_take(a, cfg->station_max, sizeof(*ring));
 	uint8_t (*allowed)[PN_ID_LEN] = arena_take(a, pn_max(cfg->allowed_count, 1), PN_ID_LEN);
 
 	PN_ASSERT(cfg->adj_max > 0);
 	PN_ASSERT(cfg->adj_max <= ADJ_TABLE_MAX);
+	PN_ASSERT(cfg->station_max <= UINT16_MAX);
 	if (!a->at)
 		return;
 	t->a = adjs;
@@ -51,6 +54,9 @@ void adj_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	t->max = cfg->adj_max;
 	t->links = link;
 	t->link_max = links;
+	t->stations = stations;
+	t->ring = ring;
+	t->station_max = cfg->station_max;
 	t->allowed = allowed;
 	net->adjs = t;
 }
@@ -125,6 +131,7 @@ uint32_t adj_alloc(struct net *net, int link, const struct pn_lladdr *ll)
 	pn_pktq_init(&a->ctl_q);
 	a->hs_next = PN_TIME_NEVER;
 	a->collect_at = PN_TIME_NEVER;
+	a->unwanted_at = PN_TIME_NEVER;
 	t->pub[i].index = i;
 	t->pub[i].link = link;
 	t->pub[i].cost = NET_COST_UNIT;
@@ -275,6 +282,20 @@ static void came_up(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time
 	net->adjs->up_count++;
 	count(net, adj_up);
 	neighbour_event(net, i, NET_EV_NEIGHBOUR_UP, NET_ERR_NONE);
+	p->shortcut = p->kind == ADJ_ETHERNET && !a->sess[CUR].tree;
+	if (p->kind == ADJ_ETHERNET)
+		ring_on_up(net, i, now);
+	if (!p->shortcut)
+		ctl_on_adj_up(net, i, now);
+}
+
+void adj_to_tree(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj_pub *p = pub_of(net, i);
+
+	PN_ASSERT(p->up);
+	PN_ASSERT(p->shortcut);
+	p->shortcut = false;
 	ctl_on_adj_up(net, i, now);
 }
 
@@ -352,8 +373,10 @@ void adj_go_down(struct net *net, uint32_t i, enum net_err why, struct pn_time n
 
 	went_down(net, i, why, now);
 	release(net, a);
-	if (why == NET_ERR_TIMEOUT)
+	if (why == NET_ERR_TIMEOUT) {
 		link_hurry(net, pub_of(net, i)->link, now);
+		ring_on_silent(net, i, PN_S(2), now);
+	}
 	if (why == NET_ERR_TIMEOUT || why == NET_ERR_CARRIER)
 		live_change(net, now);
 	if (!a->is_static) {
@@ -600,6 +623,7 @@ bool net_neighbour_at(const struct net *net, size_t index, struct net_neighbour 
 		out->same_network = neighbour_addr(net, i, &out->addr);
 		out->cost = p->cost;
 		out->leaf = p->leaf;
+		out->shortcut = p->shortcut;
 		out->rtt_ns = a->srtt_ns;
 		out->up_ns = pn_time_since(now, a->up_at);
 		out->rx_packets = a->rx_packets;

@@ -12,6 +12,7 @@
  *   SOFT     a control message that may get lost
  *   HELLO    see adj_live.c
  *   GOODBYE  reason 1
+ *   ADDRESS, REDIRECT  see adj_short.c
  *
  * Unknown kinds are skipped.
  *
@@ -29,7 +30,7 @@
 #include <string.h>
 
 enum record { REC_ACK = 1, REC_MESSAGE = 2, REC_SOFT = 3, REC_HELLO = 4,
-	      REC_GOODBYE = 5 };
+	      REC_GOODBYE = 5, REC_ADDRESS = 6, REC_REDIRECT = 7 };
 #define REC_HDR_LEN   3
 #define ACK_LEN       (REC_HDR_LEN + 2)
 #define INTERNAL_MAX  16384   /* messages handed over in one go */
@@ -115,6 +116,28 @@ static struct pn_wr record_open(struct net *net, uint32_t i, enum record kind, s
 	return w;
 }
 
+static void send_address_record(struct net *net, uint32_t i)
+{
+	uint16_t facet = ctl_link_facet(net, pub_of(net, i)->link);
+	struct pn_wr w = record_open(net, i, REC_ADDRESS, 18);
+
+	pn_wr_u16(&w, facet);
+	pn_wr_u64(&w, facet_addr(net, facet));
+	pn_wr_u64(&w, facet_root(net, facet));
+}
+
+void ctlq_redirect(struct net *net, uint32_t i, uint64_t dst, const uint8_t *id,
+		   const struct pn_lladdr *ll)
+{
+	struct pn_wr w = record_open(net, i, REC_REDIRECT, 8 + PN_ID_LEN + 1 + (size_t)ll->len);
+
+	pn_wr_u64(&w, dst);
+	pn_wr_bytes(&w, id, PN_ID_LEN);
+	pn_wr_u8(&w, ll->len);
+	pn_wr_bytes(&w, ll->b, ll->len);
+	ctlq_mark(net, i);
+}
+
 static void send_hello_record(struct net *net, uint32_t i, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
@@ -127,6 +150,8 @@ static void send_hello_record(struct net *net, uint32_t i, struct pn_time now)
 	PN_ASSERT(pn_wr_ok(&w));
 	PN_ASSERT(w.len == w.cap);
 	a->hello_now = a->hello_ask = false;
+	if (pub_of(net, i)->shortcut)
+		send_address_record(net, i);
 }
 
 /* Messages that have not been sent, or that are to be sent again */
@@ -391,6 +416,13 @@ static void on_message(struct net *net, uint32_t i, struct pn_rd *r, struct pn_t
 		count(net, rx_malformed);
 		return;
 	}
+	if (pub_of(net, i)->shortcut) {
+		/* the other side knows already that both want it; or it is mistaken, then
+		 * it hears so with our next hello */
+		if (!a->want)
+			return;
+		adj_to_tree(net, i, now);
+	}
 	ctlq_mark(net, i);
 	if (seq != a->ctl_expect) {
 		a->ack_now = true;	/* the other side is behind, or something got lost */
@@ -399,6 +431,15 @@ static void on_message(struct net *net, uint32_t i, struct pn_rd *r, struct pn_t
 	a->ctl_expect++;
 	a->ack_at = pn_time_min(a->ack_at, pn_time_add(now, ACK_DELAY_NS));
 	ctl_on_msg(net, i, r->at, r->left, now);
+}
+
+static void on_goodbye(struct net *net, uint32_t i, unsigned why, struct pn_time now)
+{
+	const struct adj_pub *p = pub_of(net, i);
+
+	if (why != NET_ERR_IDLE && p->kind == ADJ_ETHERNET)
+		ring_on_goodbye(net, p->link, p->id, now);
+	adj_go_down(net, i, why == NET_ERR_IDLE ? NET_ERR_IDLE : NET_ERR_GOODBYE, now);
 }
 
 void ctlq_on_records(struct net *net, uint32_t i, const uint8_t *p, size_t len, struct pn_time now)
@@ -428,7 +469,7 @@ void ctlq_on_records(struct net *net, uint32_t i, const uint8_t *p, size_t len, 
 			on_message(net, i, &b, now);
 			break;
 		case REC_SOFT:
-			if (pn_rd_left(&b))
+			if (pn_rd_left(&b) && !pub_of(net, i)->shortcut)
 				ctl_on_soft(net, i, b.at, b.left, now);
 			break;
 		case REC_HELLO:
@@ -436,8 +477,14 @@ void ctlq_on_records(struct net *net, uint32_t i, const uint8_t *p, size_t len, 
 				count(net, rx_malformed);
 			break;
 		case REC_GOODBYE:
-			adj_go_down(net, i, NET_ERR_GOODBYE, now);
+			on_goodbye(net, i, pn_rd_u8(&b), now);
 			return;
+		case REC_ADDRESS:
+			short_on_address(net, i, &b);
+			break;
+		case REC_REDIRECT:
+			short_on_redirect(net, i, &b, now);
+			break;
 		default:
 			break;	/* of a later version */
 		}

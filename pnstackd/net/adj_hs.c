@@ -55,19 +55,23 @@ static uint64_t instance_new(struct net *net)
 	return v;
 }
 
-static uint32_t our_caps(const struct net *net, int link)
+static uint32_t our_caps(const struct net *net, uint32_t i)
 {
-	return net->adjs->caps | (link_of(net, link)->cfg.seal_full ? NOISE_CAP_SEAL_FULL : 0);
+	const struct link *l = link_of(net, pub_of(net, i)->link);
+	bool want = l->cfg.kind == NET_LINK_TUNNEL || adj_of(net, i)->want;
+
+	return net->adjs->caps | (l->cfg.seal_full ? NOISE_CAP_SEAL_FULL : 0) |
+	       (want ? NOISE_CAP_WANT : 0);
 }
 
-/* Session NEXT from the outcome of a handshake.  Return: false: no memory in libcrypto */
+/* Session NEXT from the outcome of a handshake in which we told @caps.
+ * Return: false: no memory in libcrypto */
 static bool session_start(struct net *net, uint32_t i, const struct noise_keys *keys,
-			  const struct noise_options *theirs, uint64_t instance,
+			  uint32_t caps, const struct noise_options *theirs, uint64_t instance,
 			  uint32_t local, uint32_t remote, bool initiator, struct pn_time now)
 {
 	struct session *s = &adj_of(net, i)->sess[NEXT];
 	int link = pub_of(net, i)->link;
-	uint32_t caps = our_caps(net, link);
 
 	session_wipe(s);
 	if (!crypto_aead_init(&s->aead, &net->adjs->ciphers,
@@ -84,6 +88,8 @@ static bool session_start(struct net *net, uint32_t i, const struct noise_keys *
 	s->initiator = initiator;
 	s->seal_full = (caps | theirs->caps) & NOISE_CAP_SEAL_FULL;
 	s->leaf = theirs->caps & NOISE_CAP_LEAF;
+	s->tree = (caps | theirs->caps) & NOISE_CAP_WANT;
+	adj_of(net, i)->peer_wants = theirs->caps & NOISE_CAP_WANT;
 	return true;
 }
 
@@ -107,7 +113,7 @@ void hs_initiate(struct net *net, uint32_t i, struct pn_time now)
 	struct adj *a = adj_of(net, i);
 	struct adj_pub *p = pub_of(net, i);
 	struct noise_local us = local_of(net);
-	struct noise_options opt = { .caps = our_caps(net, p->link),
+	struct noise_options opt = { .caps = our_caps(net, i),
 				     .mtu = link_of(net, p->link)->cfg.mtu };
 	struct pn_pkt *pkt = frame_new(net, p->link, &a->ll);
 	uint8_t e_secret[32];
@@ -125,6 +131,7 @@ void hs_initiate(struct net *net, uint32_t i, struct pn_time now)
 	opt.instance = a->state == ADJ_UP ? a->sess[CUR].instance : instance_new(net);
 	opt.peer_instance = a->state == ADJ_UP ? a->sess[CUR].peer_instance : 0;
 	a->hs_instance = opt.instance;
+	a->hs_caps = opt.caps;
 	net_random(net, e_secret, sizeof(e_secret));
 	len = noise_create_initiation(&a->hs, &us, p->id, e_secret, net->boot,
 				      ++net->adjs->hs_counter, &opt, local,
@@ -196,7 +203,7 @@ void hs_on_response(struct net *net, const struct pn_pkt *pkt, struct pn_time no
 		return;
 	}
 	count(net, hs_responses);
-	ok = session_start(net, i, &keys, &theirs, a->hs_instance, a->hs.local_index, remote,
+	ok = session_start(net, i, &keys, a->hs_caps, &theirs, a->hs_instance, a->hs.local_index, remote,
 			   true, now);
 	crypto_wipe(&keys, sizeof(keys));
 	if (!ok)
@@ -390,7 +397,7 @@ static void respond(struct net *net, uint32_t i, const struct pn_pkt *pkt,
 {
 	struct adj *a = adj_of(net, i);
 	const struct session *cur = &a->sess[CUR];
-	struct noise_options opt = { .caps = our_caps(net, pkt->link),
+	struct noise_options opt = { .caps = our_caps(net, i),
 				     .mtu = link_of(net, pkt->link)->cfg.mtu,
 				     .peer_instance = in->options.instance };
 	struct pn_pkt *out = frame_new(net, pkt->link, &pkt->ll);
@@ -408,8 +415,8 @@ static void respond(struct net *net, uint32_t i, const struct pn_pkt *pkt,
 	len = noise_create_response(&keys, in, e_secret, &opt, local,
 				    pn_pkt_append(out, NOISE_RESPONSE_MAX));
 	crypto_wipe(e_secret, sizeof(e_secret));
-	if (!len || !session_start(net, i, &keys, &in->options, opt.instance, local,
-				   in->sender_index, false, now)) {
+	if (!len || !session_start(net, i, &keys, opt.caps, &in->options, opt.instance,
+				   local, in->sender_index, false, now)) {
 		pn_pkt_put(net->pool, out);
 		crypto_wipe(&keys, sizeof(keys));
 		return;

@@ -2,7 +2,9 @@
 /* adj_int.h - what the files of the adjacency module share
  *
  *   adj.c        the table: entries, states, up and down, internal adjacencies
- *   adj_link.c   links, discovery on Ethernet, static peers of tunnels
+ *   adj_link.c   links, static peers of tunnels
+ *   adj_ring.c   stations of an Ethernet; which of them are neighbours
+ *   adj_short.c  shortcuts to the others
  *   adj_hs.c     handshakes in and out, cookies, rekeying
  *   adj_seal.c   sealed frames: out, in, split in two and put together
  *   adj_ctl.c    what is inside sealed control frames: reliable and soft messages
@@ -18,8 +20,10 @@
 /* Frames, by their first byte.  All but HELLO, SOLICIT and ANNOUNCE are told in
  * noise.h and adj_seal.c.
  *
- *   hello     0 type 1 | version 1 | flags 2 (bit 0: answers another) | boot 8 |
- *             12 identity 32 | 44 capabilities 4
+ *   hello     0 type 1 | version 1 | flags 2 (bit 0: answers another; bit 1:
+ *             knows nobody yet) | boot 8 |
+ *             12 identity 32 | 44 capabilities 4 | 48 next one within 4 (tenths of
+ *             a second) | 52 signature 64 of 4 to 47 and the network secret
  *   solicit   0 type 1 | version 1 | zero 2 | 4 nonce 8 | 12 mac 16 | zeros up to 80
  *   announce  0 type 1 | version 1 | zero 2 | 4 nonce 8 | 12 boot 8 | 20 identity 32 |
  *             52 mac 16
@@ -39,8 +43,9 @@ enum frame_type {
 #define FRAME_OVERHEAD     (FRAME_HDR_LEN + CRYPTO_TAG_LEN)
 #define FRAME_MAX          (PN_PKT_MAX + FRAME_OVERHEAD)
 #define LINK_MTU_MIN       700  /* a packet of PN_MTU_MIN must fit in two frames */
-#define HELLO_LEN          48
+#define HELLO_LEN          116
 #define HELLO_F_ANSWER     1u
+#define HELLO_F_NEW        2u
 #define SOLICIT_LEN        80
 #define ANNOUNCE_LEN       68
 static_assert(PN_MTU_MIN + FRAME_OVERHEAD <= 2 * (LINK_MTU_MIN - FRAME_HDR_LEN), "two frames");
@@ -49,8 +54,8 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 
 /* Limits */
 #define ADJ_TABLE_MAX      16384 /* entries: an index has 16 bits on the wire */
-#define LINK_STATIONS_MAX  32    /* on one Ethernet link, up or handshake under way: */
-#define LINK_ACCEPT_MAX    64    /* we call no more; but a newcomer may call us */
+#define LINK_ACCEPT_MAX    96    /* adjacencies on one Ethernet link, pending ones too */
+#define REDIRECT_MAX       32    /* remembered */
 #define CTL_WINDOW         4     /* control messages in flight */
 #define SPLIT_SLOTS        2     /* frames being put together, per adjacency */
 #define SEEN_SLOTS         64    /* timestamps of identities that are gone */
@@ -78,6 +83,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define RTO_START_NS       PN_MS(100)
 #define RTO_MAX_NS         PN_S(2)
 #define CTL_GIVE_UP_NS     PN_S(4)      /* no acknowledgement for so long: dead */
+#define SHORT_IDLE_NS      PN_S(30)     /* a shortcut without data is closed */
 #define REKEY_NS           PN_S(120)    /* by the initiator; the responder 15 s later */
 #define REKEY_COUNT        (UINT64_C(1) << 36)
 #define KEYS_MAX_NS        PN_S(300)    /* never used longer */
@@ -114,6 +120,7 @@ struct session {
 	bool initiator;
 	bool seal_full;
 	bool leaf;                   /* so it told */
+	bool tree;                   /* either side wanted it to be in the tree */
 	struct replay replay;
 };
 enum session_slot { CUR, PREV, NEXT, SESSIONS };
@@ -154,7 +161,16 @@ struct adj {
 	/* as responder: newest timestamp of the neighbour */
 	uint64_t seen_boot, seen_counter;
 	struct pn_time response_sent;
-	uint64_t hello_boot;         /* of its last Ethernet hello; 0 none */
+
+	/* Ethernet: adj_ring.c, adj_short.c */
+	bool want, was_wanted;       /* it shall be in the tree, says our ring */
+	bool peer_wants;             /* says its */
+	uint32_t hs_caps;            /* told in the initiation under way */
+	struct pn_time unwanted_at;  /* since when nobody wants it; NEVER */
+	struct pn_time data_at;      /* last data of users; ZERO: none yet */
+	struct pn_time advise_at;    /* no redirect before */
+	uint64_t short_dst;          /* a redirect named it for this address; 0 none */
+	uint64_t peer_addr, peer_root; /* shortcut: told by it; root 0: nothing yet */
 
 	/* Control messages */
 	struct pn_pktq ctl_q;        /* not acknowledged yet, oldest first */
@@ -201,10 +217,35 @@ struct link {
 	struct net_link_config cfg;
 	struct net_timer timer;
 	struct pn_time hello_at, fast_until, answer_at, event_at;
+	struct pn_time ring_at, change_at, verify_at, dial_at;
+	uint32_t heard;              /* entries in the table of stations */
 	uint8_t hellos;              /* sent since the link began, saturates */
 };
 
 struct seen { uint64_t key, boot, counter; };
+
+/** struct station - somebody on an Ethernet: signed a hello, or passed a handshake
+ *  @until:    forgotten then
+ *  @retry_at: did not answer: not on the ring before */
+struct station {
+	bool used, above;
+	uint8_t link, fails;
+	uint8_t id[PN_ID_LEN];
+	struct pn_lladdr ll;
+	uint64_t boot;
+	struct pn_time until, retry_at;
+	struct pn_time answer_at;    /* its hello is not answered before */
+};
+
+/** struct redirect - who is said to have an address, on the same link */
+struct redirect {
+	uint64_t dst;
+	int link;
+	uint8_t id[PN_ID_LEN];
+	struct pn_lladdr ll;
+	struct pn_time until;
+};
+
 struct expelled { uint8_t id[PN_ID_LEN]; struct pn_time until; };
 
 struct adj_table {
@@ -227,6 +268,12 @@ struct adj_table {
 	uint32_t hs_count;
 	struct seen seen[SEEN_SLOTS];
 	struct expelled expelled[EXPELLED_MAX];
+	struct redirect redirects[REDIRECT_MAX];
+	struct station *stations;    /* [station_max] */
+	uint16_t *ring;              /* [station_max]: scratch */
+	uint32_t station_max, station_used;
+	bool hello_signed;
+	uint8_t hello_sig[CRYPTO_SIG_LEN];
 	struct crypto_ciphers ciphers;
 	uint16_t dirty_head;         /* index + 1 */
 	struct pn_pktq internal_q;   /* messages between our own facets */
@@ -261,6 +308,8 @@ void adj_collect(struct net *net, uint32_t i);
 void adj_promote(struct net *net, uint32_t i, struct pn_time now);
 /** adj_go_down() - ends it: static ones are dialled again, others collected */
 void adj_go_down(struct net *net, uint32_t i, enum net_err why, struct pn_time now);
+/** adj_to_tree() - a shortcut becomes a neighbour */
+void adj_to_tree(struct net *net, uint32_t i, struct pn_time now);
 /** adj_end() - gives up an entry that is not up, static or not */
 void adj_end(struct net *net, uint32_t i, struct pn_time now);
 void adj_auth_event(struct net *net, int link, const struct pn_lladdr *ll, enum net_err reason,
@@ -268,13 +317,10 @@ void adj_auth_event(struct net *net, int link, const struct pn_lladdr *ll, enum 
 uint32_t adj_pick_local(struct net *net, uint32_t i);
 
 /* adj_link.c */
-void link_on_hello(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
 void link_on_solicit(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
 void link_on_announce(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
 /** link_dial() - one try to reach an entry in ADJ_DIAL; sets hs_next */
 void link_dial(struct net *net, uint32_t i, struct pn_time now);
-/** link_hurry() - a station went silent: hello faster for a while */
-void link_hurry(struct net *net, int link, struct pn_time now);
 /** frame_new() - an empty frame to a station; NULL (counted): no buffer */
 struct pn_pkt *frame_new(struct net *net, int link, const struct pn_lladdr *ll);
 /** frame_out() - hand a frame to the host: takes it
@@ -283,6 +329,23 @@ void frame_out(struct net *net, struct pn_pkt *pkt, enum net_counter_id what);
 bool adj_allowed(const struct net *net, const uint8_t id[PN_ID_LEN]);
 /** adj_expelled_ns() - Return: for how long an identity is still refused; 0: it is not */
 uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], struct pn_time now);
+
+/* adj_ring.c */
+void ring_start(struct net *net, int link, struct pn_time now);
+void ring_stop(struct net *net, int link);
+void link_on_hello(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
+/** link_hurry() - a station went silent: hello faster for a while */
+void link_hurry(struct net *net, int link, struct pn_time now);
+/** ring_on_up() - a station passed the handshake */
+void ring_on_up(struct net *net, uint32_t i, struct pn_time now);
+/** ring_on_silent() - it does not answer: for @pause_ns, each time longer, it does not count */
+void ring_on_silent(struct net *net, uint32_t i, uint64_t pause_ns, struct pn_time now);
+/** ring_on_goodbye() - it left */
+void ring_on_goodbye(struct net *net, int link, const uint8_t *id, struct pn_time now);
+
+/* adj_short.c */
+void short_on_redirect(struct net *net, uint32_t i, struct pn_rd *rd, struct pn_time now);
+void short_on_address(struct net *net, uint32_t i, struct pn_rd *rd);
 
 /* adj_hs.c */
 bool hs_admit(struct net *net, struct pn_time now);   /* false: too many per second */
@@ -309,6 +372,8 @@ void ctlq_mark(struct net *net, uint32_t i);          /* flush it before net_out
 void ctlq_flush(struct net *net, struct pn_time now); /* all that are marked */
 void ctlq_flush_one(struct net *net, uint32_t i, struct pn_time now);
 void ctlq_goodbye(struct net *net, uint32_t i, enum net_err why);
+void ctlq_redirect(struct net *net, uint32_t i, uint64_t dst, const uint8_t *id,
+		   const struct pn_lladdr *ll);
 void ctlq_internal_drain(struct net *net, struct pn_time now);
 
 /* adj_live.c */

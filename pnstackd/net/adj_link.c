@@ -3,16 +3,7 @@
  *
  * Theory of operation
  *
- * Ethernet: a multicast hello names identity and boot counter.  It is sent
- * every 0.3 s three times after the link came, then every second while
- * somebody came or went lately, then more rarely, the more stations the more.
- * A new station is not found later for that: it is the new station's own hello
- * that starts the handshake.  Of two stations the one with the lower identity
- * initiates.  The other one answers with a hello just for it, so that the lower
- * one need not wait to hear it; if no initiation has come after a second it
- * initiates itself (the lower one may not hear us).  A hello is not
- * authenticated: all it can cause is a handshake, of which a bounded number are
- * under way on one link, and what it says counts only after that.
+ * Ethernet: stations say hello to all, see adj_ring.c.
  *
  * Tunnel: static peers are dialled for ever, with growing pauses.  The
  * handshake needs to know whom it talks to.  Where no identity is configured, a
@@ -25,13 +16,6 @@
 
 #include <string.h>
 
-#define HELLO_FAST_NS   PN_MS(300)
-#define HELLO_SLOW_NS   PN_S(4)       /* and a quarter second for each station more */
-#define HELLO_SLOWEST_NS PN_S(10)
-#define FAST_FOR_NS     PN_S(10)
-#define HURRY_FOR_NS    PN_S(30)
-#define DEFER_NS        PN_S(1)       /* the lower identity shall initiate */
-#define ANSWER_NS       PN_MS(30)     /* between two answers to hellos, 33 in a row */
 #define STATION_TRIES   6             /* initiations without answer */
 #define HDR_ETHERNET    14            /* bytes, for the counts of traffic */
 #define HDR_UDP_IP      28
@@ -64,156 +48,6 @@ void frame_out(struct net *net, struct pn_pkt *pkt, enum net_counter_id what)
 	net->counters[what] += pkt->len +
 			       (l->cfg.kind == NET_LINK_ETHERNET ? HDR_ETHERNET : HDR_UDP_IP);
 	pn_pktq_push(&net->out, pkt);
-}
-
-/* Multicast hellos --------------------------------------------------------------- */
-
-static uint32_t stations(const struct net *net, int link, bool up_only)
-{
-	const struct adj_table *t = net->adjs;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < t->used; i++) {
-		if (t->pub[i].kind == ADJ_INTERNAL || t->pub[i].link != link)
-			continue;
-		if (t->a[i].state == ADJ_UP ||
-		    (!up_only && (t->a[i].state == ADJ_DIAL || t->a[i].state == ADJ_PENDING)))
-			n++;
-	}
-	return n;
-}
-
-static void send_hello(struct net *net, int link, const struct pn_lladdr *to, unsigned flags)
-{
-	struct pn_pkt *pkt = frame_new(net, link, to);
-	struct pn_wr w;
-
-	if (!pkt)
-		return;
-	pn_wr_init(&w, pn_pkt_append(pkt, HELLO_LEN), HELLO_LEN);
-	pn_wr_u8(&w, FRAME_HELLO);
-	pn_wr_u8(&w, NOISE_VERSION);
-	pn_wr_u16(&w, flags);
-	pn_wr_u64(&w, net->boot);
-	pn_wr_bytes(&w, net->id, PN_ID_LEN);
-	pn_wr_u32(&w, net->adjs->caps);
-	PN_ASSERT(pn_wr_ok(&w));
-	PN_ASSERT(w.len == HELLO_LEN);
-	frame_out(net, pkt, COUNT_tx_hello_bytes);
-}
-
-static uint64_t hello_interval(struct net *net, int link, struct pn_time now)
-{
-	struct link *l = link_of(net, link);
-	uint64_t ns = HELLO_SLOW_NS + PN_MS(250) * stations(net, link, true);
-
-	if (l->hellos < 3)
-		ns = HELLO_FAST_NS;
-	else if (pn_time_before(now, l->fast_until))
-		ns = HELLO_NS;
-	else if (ns > HELLO_SLOWEST_NS)
-		ns = HELLO_SLOWEST_NS;
-	return ns - net_random_u64(net) % (ns / 8);
-}
-
-void adj_link_expire(struct net *net, uint32_t link, struct pn_time now)
-{
-	struct link *l = link_of(net, (int)link);
-
-	if (!l->used || !l->carrier || l->cfg.kind != NET_LINK_ETHERNET)
-		return;
-	send_hello(net, (int)link, NULL, 0);
-	l->hello_at = pn_time_add(now, hello_interval(net, (int)link, now));
-	if (l->hellos < UINT8_MAX)
-		l->hellos++;
-	timer_set(net, &l->timer, l->hello_at);
-}
-
-void link_hurry(struct net *net, int link, struct pn_time now)
-{
-	struct link *l = link_of(net, link);
-
-	if (l->cfg.kind != NET_LINK_ETHERNET || !l->carrier)
-		return;
-	l->fast_until = pn_time_add(now, HURRY_FOR_NS);
-	l->hello_at = pn_time_min(l->hello_at, pn_time_add(now, HELLO_FAST_NS));
-	timer_set(net, &l->timer, l->hello_at);
-}
-
-/* Greet a station that we did not know: it answers nothing if it is no neighbour to be. */
-static void new_station(struct net *net, const struct pn_pkt *pkt, const uint8_t *id,
-			uint64_t boot, unsigned flags, struct pn_time now)
-{
-	struct link *l = link_of(net, pkt->link);
-	uint32_t i;
-	struct adj *a;
-
-	if (stations(net, pkt->link, false) >= LINK_STATIONS_MAX) {
-		count(net, adj_full);
-		return;
-	}
-	i = adj_alloc(net, pkt->link, &pkt->ll);
-	if (i == ADJ_NONE)
-		return;
-	a = adj_of(net, i);
-	a->state = ADJ_DIAL;
-	a->hello_boot = boot;
-	adj_set_id(net, i, id);
-	l->fast_until = pn_time_add(now, FAST_FOR_NS);
-	if (memcmp(net->id, id, PN_ID_LEN) < 0) {
-		hs_initiate(net, i, now);
-		return;
-	}
-	a->hs_next = pn_time_add(now, DEFER_NS);
-	live_rearm(net, i, now);
-	if ((flags & HELLO_F_ANSWER) || pn_time_before(now, l->answer_at))
-		return;
-	if (pn_time_since(now, l->answer_at) > PN_S(1))
-		l->answer_at.ns = now.ns > PN_S(1) ? now.ns - PN_S(1) : 0;
-	l->answer_at = pn_time_add(l->answer_at, ANSWER_NS);
-	send_hello(net, pkt->link, &pkt->ll, HELLO_F_ANSWER);
-}
-
-void link_on_hello(struct net *net, const struct pn_pkt *pkt, struct pn_time now)
-{
-	const uint8_t *id;
-	unsigned flags;
-	uint64_t boot;
-	struct pn_rd r;
-	struct adj *a;
-	uint32_t i;
-
-	pn_rd_init(&r, pkt->data, pkt->len);
-	pn_rd_skip(&r, 2);
-	flags = pn_rd_u16(&r);
-	boot = pn_rd_u64(&r);
-	id = pn_rd_bytes(&r, PN_ID_LEN);
-	pn_rd_u32(&r);		/* capabilities: the handshake tells them again, sealed */
-	if (r.bad || link_of(net, pkt->link)->cfg.kind != NET_LINK_ETHERNET) {
-		count(net, rx_malformed);
-		return;
-	}
-	if (memcmp(id, net->id, PN_ID_LEN) == 0 || !adj_allowed(net, id) ||
-	    adj_expelled_ns(net, id, now))
-		return;
-	i = adj_find_id(net, pkt->link, id);
-	if (i == ADJ_NONE) {
-		new_station(net, pkt, id, boot, flags, now);
-		return;
-	}
-	a = adj_of(net, i);
-	if (a->state == ADJ_DIAL) {
-		a->ll = pkt->ll;
-		return;
-	}
-	/* It was started anew and may not know us any more. */
-	if (a->state == ADJ_UP && a->hello_boot && boot > a->hello_boot && !a->hs.active &&
-	    pn_time_since(now, a->hs_sent) > PN_S(5)) {
-		a->hs_next = memcmp(net->id, id, PN_ID_LEN) < 0 ? now : pn_time_add(now, DEFER_NS);
-		a->hs_tries = 0;
-		live_rearm(net, i, now);
-	}
-	a->hello_boot = boot;
 }
 
 /* Static peers -------------------------------------------------------------------- */
@@ -346,10 +180,12 @@ void link_dial(struct net *net, uint32_t i, struct pn_time now)
 		return;
 	}
 	if (!a->is_static) {
-		if (tries >= STATION_TRIES)
+		if (tries >= STATION_TRIES) {
+			ring_on_silent(net, i, PN_S(10), now);
 			adj_end(net, i, now);
-		else
+		} else {
 			hs_initiate(net, i, now);
+		}
 		return;
 	}
 	if (a->id_known && adj_expelled_ns(net, p->id, now)) {
@@ -439,12 +275,8 @@ static void link_start(struct net *net, int link, struct pn_time now)
 	struct link *l = link_of(net, link);
 
 	l->carrier = true;
-	l->hellos = 0;
-	l->fast_until = pn_time_add(now, FAST_FOR_NS);
-	if (l->cfg.kind == NET_LINK_ETHERNET) {
-		l->hello_at = pn_time_add(now, net_random_u64(net) % PN_MS(20));
-		timer_set(net, &l->timer, l->hello_at);
-	}
+	if (l->cfg.kind == NET_LINK_ETHERNET)
+		ring_start(net, link, now);
 	for (uint32_t i = 0; i < t->used; i++) {
 		if (t->pub[i].link != link || t->a[i].state != ADJ_DIAL)
 			continue;
@@ -473,6 +305,7 @@ int net_link_add(struct net *net, const struct net_link_config *cfg, struct pn_t
 		l->cfg = *cfg;
 		l->event_at = PN_TIME_ZERO;
 		l->answer_at = PN_TIME_ZERO;
+		l->hellos = 0;
 		link_start(net, (int)i, now);
 		return (int)i;
 	}
@@ -491,7 +324,7 @@ void net_link_del(struct net *net, int link, struct pn_time now)
 	for (uint32_t i = 0; i < t->used; i++)
 		if (t->pub[i].link == link && t->pub[i].kind != ADJ_INTERNAL)
 			dismiss(net, i, now);
-	timer_set(net, &l->timer, PN_TIME_NEVER);
+	ring_stop(net, link);
 	l->used = false;
 	l->carrier = false;
 }
@@ -512,7 +345,7 @@ void net_link_carrier(struct net *net, int link, bool up, struct pn_time now)
 		return;
 	}
 	l->carrier = false;
-	timer_set(net, &l->timer, PN_TIME_NEVER);
+	ring_stop(net, link);
 	for (uint32_t i = 0; i < t->used; i++) {
 		struct adj *a = &t->a[i];
 

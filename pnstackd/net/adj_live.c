@@ -5,7 +5,7 @@
  *
  * Hellos are records in control frames:
  *
- *   flags 1 (bit 0: please answer; bit 1: times follow) | sequence number 2 |
+ *   flags 1 (bit 0: please answer; bit 1: times follow; bits 2, 3: see on_want()) | sequence number 2 |
  *   the next one comes within 1 (tenths of a second) | of your last hellos heard,
  *   so many 4 bits each | time 4 | the time of your last hello 4 | since then 4
  *
@@ -51,6 +51,8 @@
 
 #define HELLO_ASK      1u
 #define HELLO_TIMED    2u
+#define HELLO_WANT     4u          /* I want you for a neighbour in the tree */
+#define HELLO_TREE     8u          /* you are one already */
 #define HELLO_UNIT_NS  PN_MS(100)  /* of an interval on the wire */
 #define TIMED_EVERY    2           /* hellos at rest */
 #define MEASURE_NS     PN_MS(2)    /* a round trip so far off the mean is looked into */
@@ -222,6 +224,7 @@ void live_on_data(struct net *net, uint32_t i, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
 
+	a->data_at = now;
 	if (pn_time_since(now, a->busy_from) >= BUSY_NS) {
 		a->busy_from = now;
 		a->busy_packets = 0;
@@ -286,7 +289,8 @@ void live_hello_build(struct net *net, uint32_t i, struct pn_wr *w, bool timed,
 	bool echo = a->echo_valid && since_us < UINT32_MAX;
 
 	a->hello_ns = is_busy(a, now) ? HELLO_NS : rest_ns(net);
-	pn_wr_u8(w, (a->hello_ask || a->measure ? HELLO_ASK : 0) | (timed ? HELLO_TIMED : 0));
+	pn_wr_u8(w, (a->hello_ask || a->measure ? HELLO_ASK : 0) | (timed ? HELLO_TIMED : 0) |
+		    (a->want ? HELLO_WANT : 0) | (pub_of(net, i)->shortcut ? 0 : HELLO_TREE));
 	pn_wr_u16(w, a->hello_seq++);
 	pn_wr_u8(w, a->hello_ns / HELLO_UNIT_NS);
 	pn_wr_u8(w, heard(a) << 4 | a->heard_of);
@@ -332,6 +336,21 @@ static void note_seq(struct adj *a, uint16_t seq)
 	}
 }
 
+/* Ethernet: does it want us in the tree?  If so we are, and tell it. */
+static void on_want(struct net *net, uint32_t i, unsigned flags, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+
+	a->peer_wants = flags & HELLO_WANT;
+	if (!pub_of(net, i)->shortcut || !(flags & (HELLO_WANT | HELLO_TREE)))
+		return;
+	adj_to_tree(net, i, now);
+	if (flags & HELLO_TREE)
+		return;
+	a->hello_now = true;
+	ctlq_mark(net, i);
+}
+
 bool live_on_hello(struct net *net, uint32_t i, struct pn_rd *r, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
@@ -347,6 +366,7 @@ bool live_on_hello(struct net *net, uint32_t i, struct pn_rd *r, struct pn_time 
 	if (r->bad || got > of)
 		return false;
 	note_seq(a, seq);
+	on_want(net, i, flags, now);
 	if (timed) {
 		a->echo_ts = ts;
 		a->echo_at = now;

@@ -90,6 +90,13 @@ uint64_t facet_root(const struct net *net, uint16_t facet)
 	return facet_at(net, facet)->root;
 }
 
+uint16_t ctl_link_facet(const struct net *net, int link)
+{
+	int f = link >= 0 && link < NET_LINK_MAX ? net->ctl->link_facet[link] : 0;
+
+	return f < 0 ? 0 : (uint16_t)f;
+}
+
 uint8_t facet_height(const struct net *net, uint16_t facet)
 {
 	const struct facet *f = facet_at(net, facet);
@@ -273,7 +280,9 @@ bool neighbour_addr(const struct net *net, uint32_t adj, uint64_t *addr)
 	if (adj >= net->ctl->nb_max)
 		return false;
 	nb = &net->ctl->nbs[adj];
-	if (!nb->used || !nb->ready || !nb->in_network)
+	if (!nb->used)
+		return adj_shortcut_addr(net, adj, addr);
+	if (!nb->ready || !nb->in_network)
 		return false;
 	*addr = nb->addr;
 	return true;

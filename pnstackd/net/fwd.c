@@ -347,6 +347,15 @@ static void fwd_transmit(struct net *net, struct pn_pkt *pkt, struct net_hdr *hd
 	adj_data_send(net, hop->adj, pkt, now);
 }
 
+/* Data between users may deserve a shorter way over a shared Ethernet. */
+static void fwd_redirect(struct net *net, uint32_t from, uint32_t to, const struct net_hdr *hdr,
+			 struct pn_time now)
+{
+	if (!(hdr->flags & NET_HDR_F_KEY) &&
+	    (hdr->proto == NET_PROTO_SESSION || hdr->proto == NET_PROTO_ECHO))
+		adj_on_forward(net, from, to, hdr->dst, now);
+}
+
 /* Takes @pkt: on to the next node, or an error to its source. */
 static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net_hdr *hdr,
 		       struct pn_pkt *pkt, struct pn_time now)
@@ -385,6 +394,7 @@ static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net
 	}
 	hdr->hops--;
 	count(net, fwd_forwarded);
+	fwd_redirect(net, adj, hop.adj, hdr, now);
 	fwd_transmit(net, pkt, hdr, &hop, now);
 }
 
@@ -470,6 +480,7 @@ int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt
 		return fwd_to_self(net, hop.facet, hdr, pkt, now);
 	if (hop.verdict != FWD_SEND)
 		return fwd_drop_own(net, pkt, PN_ENOROUTE);
+	fwd_redirect(net, FWD_ADJ_NONE, hop.adj, hdr, now);
 	a = adj_at(net, hop.adj);
 	PN_ASSERT(a);
 	if (pkt->len > a->payload_max) {

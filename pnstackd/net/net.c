@@ -120,6 +120,7 @@ void net_config_default(struct net_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->adj_max = 256;
+	cfg->station_max = 512;
 	cfg->record_max = 4096;
 	cfg->peer_max = 1024;
 }
@@ -345,6 +346,7 @@ const char *net_err_text(enum net_err err)
 		[NET_ERR_GOODBYE] = "neighbour left",
 		[NET_ERR_REPLACED] = "replaced by a newer adjacency",
 		[NET_ERR_EXPELLED] = "expelled",
+		[NET_ERR_IDLE] = "not needed any more",
 	};
 
 	static_assert(PN_ARRAY_LEN(text) == NET_ERR_COUNT, "a text for each");

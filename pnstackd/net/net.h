@@ -50,6 +50,7 @@ struct net_config {
 	struct pn_pool *pool;        /* packet buffers; outlives the net */
 	bool zeroed;                 /* the memory given to net_init() is zero already */
 	uint32_t adj_max;            /* adjacencies, at most */
+	uint32_t station_max;        /* stations of its Ethernets that it knows */
 	uint32_t record_max;         /* lookup records kept for others */
 	uint32_t peer_max;           /* identities whose address we remember */
 	/* For those that follow 0 is the default (net_config_default()). */
@@ -240,6 +241,7 @@ enum net_err {
 	NET_ERR_GOODBYE,     /* neighbour left */
 	NET_ERR_REPLACED,    /* a newer adjacency took its place */
 	NET_ERR_EXPELLED,    /* refused for a while: it did not do its share */
+	NET_ERR_IDLE,        /* neither side had a use for it */
 	NET_ERR_COUNT
 };
 const char *net_err_text(enum net_err err);
@@ -279,6 +281,7 @@ struct net_neighbour {
 	uint64_t addr;         /* of its facet */
 	bool same_network;
 	uint16_t cost;
+	bool shortcut;         /* for data only: a station that is no neighbour in the tree */
 	bool leaf;             /* it carries nobody else's traffic */
 	uint64_t rtt_ns;       /* smoothed; 0 unknown */
 	uint64_t up_ns;        /* since the handshake */

@@ -62,6 +62,7 @@ struct adj_pub {
 	uint32_t index;
 	bool up;                     /* keys confirmed in both directions */
 	bool suspect;                /* it did not answer lately: better take another way */
+	bool shortcut;               /* Ethernet: for data only, not known to ctl.c */
 	bool leaf;                   /* it carries nobody else's traffic; told in the handshake */
 	enum adj_kind kind;
 	int link;
@@ -104,6 +105,15 @@ void adj_internal_del(struct net *net, uint32_t adj);
  *  @adj: up, not internal; ctl_on_adj_down() is called before this returns */
 void adj_expel(struct net *net, uint32_t adj, uint64_t ns, struct pn_time now);
 
+/** adj_on_forward() - fwd.c is about to send a packet for @dst from @from (not below
+ *  adj_count(): our own) to @to: is there a shorter way over the same Ethernet? */
+void adj_on_forward(struct net *net, uint32_t from, uint32_t to, uint64_t dst, struct pn_time now);
+/** adj_shortcut_addr() - for neighbour_addr(): the address behind a shortcut, if it may
+ *  be used */
+bool adj_shortcut_addr(const struct net *net, uint32_t adj, uint64_t *addr);
+/** adj_on_address() - an address of ours changed: shortcuts are told */
+void adj_on_address(struct net *net, struct pn_time now);
+
 /* Up-calls out of adj.c, implemented in ctl.c and fwd.c. */
 void ctl_on_adj_up(struct net *net, uint32_t adj, struct pn_time now);
 void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_time now);
@@ -124,6 +134,7 @@ uint16_t facet_max(const struct net *net);           /* table size */
 bool facet_live(const struct net *net, uint16_t facet);
 uint64_t facet_addr(const struct net *net, uint16_t facet);
 uint64_t facet_root(const struct net *net, uint16_t facet);   /* root area id */
+uint16_t ctl_link_facet(const struct net *net, int link);     /* that its neighbours are on */
 /** facet_of_addr() - Return: the live facet whose address this is (also an old one
  *  within its grace time), or -1
  *  @facet: in the network of which facet; while networks merge, two facets of a node
@@ -212,7 +223,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(rx_frames) X(rx_runt) X(rx_bad_version) X(rx_unknown_type) \
 	X(rx_no_adjacency) X(rx_auth_failed) X(rx_replayed) X(rx_too_long) \
 	X(rx_malformed) X(rx_split_lost) X(hs_initiations) X(hs_responses) \
-	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(hs_expelled) X(adj_expelled) X(adj_up) \
+	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(hs_expelled) X(adj_expelled) X(station_full) X(redirects) X(shortcuts_dialled) X(adj_up) \
 	X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(tx_no_buffer) \
 	X(tx_too_big) X(tx_frames) X(tx_handshake_bytes) X(tx_hello_bytes) X(tx_ack_bytes) \
 	X(tx_message_bytes) X(tx_session_bytes) X(tx_lookup_bytes) X(tx_tree_bytes) \

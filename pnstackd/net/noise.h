@@ -60,6 +60,7 @@ struct noise_options {
 #define NOISE_CAP_AES       1u    /* has AES instructions: used if both have */
 #define NOISE_CAP_SEAL_FULL 2u    /* wants payloads sealed too: done if either wants it */
 #define NOISE_CAP_LEAF      4u    /* carries nobody else's traffic */
+#define NOISE_CAP_WANT      8u    /* Ethernet: wants the other one for a neighbour */
 
 void noise_options_build(struct pn_wr *w, const struct noise_options *opt);
 /** noise_options_parse() - reads to the end.  Return: false if one is malformed or

@@ -259,6 +259,7 @@ static void address_changed(struct net *net, struct facet *f, struct pn_time now
 	ev->level = root->base;
 	ev->token = f->index;
 	lookup_on_address(net, f->index, now);
+	adj_on_address(net, now);
 }
 
 void tree_rebuild(struct net *net, struct facet *f, struct pn_time now)
