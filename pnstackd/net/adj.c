@@ -40,13 +40,14 @@ void adj_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	struct adj_pub *pubs = arena_take(a, cfg->adj_max, sizeof(*pubs));
 	uint32_t links = pn_min(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
 	struct link *link = arena_take(a, links, sizeof(*link));
-	struct station *stations = arena_take(a, cfg->station_max, sizeof(*stations));
-	uint16_t *ring = arena_take(a, cfg->station_max, sizeof(*ring));
+	uint32_t station_max = net_limit(cfg->station_max, STATIONS_DEFAULT);
+	struct station *stations = arena_take(a, station_max, sizeof(*stations));
+	uint16_t *ring = arena_take(a, station_max, sizeof(*ring));
 	uint8_t (*allowed)[PN_ID_LEN] = arena_take(a, pn_max(cfg->allowed_count, 1), PN_ID_LEN);
 
 	PN_ASSERT(cfg->adj_max > 0);
 	PN_ASSERT(cfg->adj_max <= ADJ_TABLE_MAX);
-	PN_ASSERT(cfg->station_max <= UINT16_MAX);
+	PN_ASSERT(station_max <= UINT16_MAX);
 	if (!a->at)
 		return;
 	t->a = adjs;
@@ -56,7 +57,7 @@ void adj_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	t->link_max = links;
 	t->stations = stations;
 	t->ring = ring;
-	t->station_max = cfg->station_max;
+	t->station_max = station_max;
 	t->allowed = allowed;
 	net->adjs = t;
 }

@@ -55,6 +55,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 /* Limits */
 #define ADJ_TABLE_MAX      16384 /* entries: an index has 16 bits on the wire */
 #define LINK_ACCEPT_MAX    96    /* adjacencies on one Ethernet link, pending ones too */
+#define STATIONS_DEFAULT   512   /* of all Ethernets */
 #define REDIRECT_MAX       32    /* remembered */
 #define CTL_WINDOW         4     /* control messages in flight */
 #define SPLIT_SLOTS        2     /* frames being put together, per adjacency */

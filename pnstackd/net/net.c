@@ -33,6 +33,8 @@
  * height is at most 2 * log2(nodes) + 4; some levels more, for it gets there in steps. */
 #define FIT_SPARE_ADJS 2
 #define FIT_LEVELS     8
+#define FIT_SPARE_STATIONS 4
+#define FIT_STATION_ADJS 32
 #define FIT_RECORDS    24
 #define FIT_PEERS      12
 #define FIT_EVENTS     16
@@ -120,7 +122,6 @@ void net_config_default(struct net_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->adj_max = 256;
-	cfg->station_max = 512;
 	cfg->record_max = 4096;
 	cfg->peer_max = 1024;
 }
@@ -151,6 +152,9 @@ void net_config_fit(struct net_config *cfg, uint32_t cables, uint32_t stations, 
 
 	cfg->facet_max = pn_max(1, (load + NET_FACET_ADJ_MAX - 1) / NET_FACET_ADJ_MAX);
 	/* Some more, for neighbours that come back before their old adjacency is gone. */
+	/* of an Ethernet those of the ring, and shortcuts while data flows */
+	cfg->station_max = stations ? stations + FIT_SPARE_STATIONS : 1;
+	stations = pn_min(stations, FIT_STATION_ADJS + 4 * log2_ceil(stations + 1));
 	cfg->adj_max = cables + stations + FIT_SPARE_ADJS + cables / 8 +
 		       internal_ends(cfg->facet_max);
 	cfg->link_max = pn_min(pn_max(links, 1), NET_LINK_MAX);

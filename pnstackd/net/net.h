@@ -50,11 +50,11 @@ struct net_config {
 	struct pn_pool *pool;        /* packet buffers; outlives the net */
 	bool zeroed;                 /* the memory given to net_init() is zero already */
 	uint32_t adj_max;            /* adjacencies, at most */
-	uint32_t station_max;        /* stations of its Ethernets that it knows */
 	uint32_t record_max;         /* lookup records kept for others */
 	uint32_t peer_max;           /* identities whose address we remember */
 	/* For those that follow 0 is the default (net_config_default()). */
 	uint32_t link_max;           /* links; at most NET_LINK_MAX */
+	uint32_t station_max;        /* stations known on its Ethernets */
 	uint32_t facet_max;          /* places in the tree: one for each 8 tunnels */
 	uint32_t level_max;          /* areas that a place is in, one within the other */
 	uint32_t event_max;          /* events that wait for the host */
@@ -73,7 +73,7 @@ void net_config_default(struct net_config *cfg);
 
 /** net_config_fit() - just enough for a node whose surroundings are known beforehand
  *  @cables:   neighbours on point-to-point links, at most
- *  @stations: neighbours on one Ethernet
+ *  @stations: others on its Ethernets
  *  @links:    of its own
  *  @nodes:    in the whole network: the tree is not higher than 2 * log2 of it + 4 */
 void net_config_fit(struct net_config *cfg, uint32_t cables, uint32_t stations, uint32_t links,

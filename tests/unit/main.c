@@ -14,6 +14,7 @@
 	X(adj)		\
 	X(adj_life)	\
 	X(adj_policy)	\
+	X(adj_ring)	\
 	X(api_wire)	\
 	X(bytes)	\
 	X(config)	\
