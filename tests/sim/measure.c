@@ -39,6 +39,24 @@ static void distances(const struct sim *sim, uint32_t from, uint32_t *dist, uint
 	}
 }
 
+void measure_distances(const struct sim *sim, uint32_t from, uint32_t *dist)
+{
+	uint32_t *queue = sim_calloc(sim->topo->node_count, sizeof(*queue));
+
+	distances(sim, from, dist, queue);
+	free(queue);
+}
+
+uint32_t measure_distance(const struct sim *sim, uint32_t from, uint32_t to)
+{
+	uint32_t *dist = sim_calloc(sim->topo->node_count, sizeof(*dist)), d;
+
+	measure_distances(sim, from, dist);
+	d = dist[to];
+	free(dist);
+	return d;
+}
+
 static bool linked(const struct sim *sim, uint32_t a, uint32_t b)
 {
 	uint32_t e = sim_edge_find(sim, a, b);
@@ -113,6 +131,29 @@ static int64_t walk(const struct sim *sim, uint32_t from, uint32_t to, uint16_t 
 		  "from %.30s to %.30s (%#llx) a packet goes on for ever, at %.30s",
 		  from_name, to_name, (unsigned long long)dst, sim->topo->names[w.at]);
 	return -1;
+}
+
+uint32_t measure_way(const struct sim *sim, uint32_t from, uint32_t to, uint16_t flow,
+		     uint32_t *nodes, uint32_t cap)
+{
+	uint64_t dst = net_address(sim->nodes[to].net, 0);
+	uint8_t level = NET_LEVEL_ANY, next_id[PN_ID_LEN];
+	uint32_t at = from, next, steps, count = 0;
+	uint16_t facet = 0;
+
+	for (steps = 0; steps < WALK_MAX && count < cap; steps++) {
+		if (count == 0 || nodes[count - 1] != at)
+			nodes[count++] = at;
+		if (at == to)
+			return count;
+		if (net_next_hop(sim->nodes[at].net, facet, dst, &level, flow, next_id, &facet) != 0)
+			return 0;
+		next = sim_node_find(sim, next_id);
+		if (next == UINT32_MAX || (next != at && !linked(sim, at, next)))
+			return 0;
+		at = next;
+	}
+	return 0;
 }
 
 static int double_compare(const void *pa, const void *pb)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* measure.h - figures of a run: paths, pings, tables, and packets on their way
- * that must not reach anybody else */
+/* measure.h - figures of a moment: paths and tables */
 #ifndef SIM_MEASURE_H
 #define SIM_MEASURE_H
 
@@ -30,6 +29,18 @@ void measure_paths(const struct sim *sim, uint32_t pairs_max, struct paths *out,
  *  Return: links walked, or -1 */
 int64_t measure_walk(const struct sim *sim, uint32_t from, uint32_t to, uint16_t flow,
 		     bool (*may_pass)(uint32_t node));
+/** measure_distance() - Return: links on the shortest way between two nodes;
+ *  UINT32_MAX: not connected */
+uint32_t measure_distance(const struct sim *sim, uint32_t from, uint32_t to);
+
+/** measure_distances() - the same from one node to all; @dist: out, one per node */
+void measure_distances(const struct sim *sim, uint32_t from, uint32_t *dist);
+
+/** measure_way() - the nodes that a packet would pass
+ *  @nodes: out, from @from to @to, at most @cap
+ *  Return: how many; 0: it would not arrive */
+uint32_t measure_way(const struct sim *sim, uint32_t from, uint32_t to, uint16_t flow,
+		     uint32_t *nodes, uint32_t cap);
 
 /* --- tables ---------------------------------------------------------------- */
 
@@ -42,33 +53,5 @@ struct tables {
 };
 
 void measure_tables(const struct snapshot *s, struct tables *out);
-
-/* --- traffic --------------------------------------------------------------- */
-
-struct ping;
-struct probe;
-
-struct traffic {
-	struct sim *sim;
-	struct rng rng;
-	struct ping *pings;
-	uint32_t ping_count;	/* sent, or about to be */
-	uint32_t answered, wrong, errors;
-	uint64_t rtt_sum_ns;
-	struct probe *probes;	/* ring of PROBES_MAX */
-	uint64_t probe_sent, probe_arrived, probe_wrong, probe_twice;
-};
-
-/** traffic_init() - begin to watch @sim */
-void traffic_init(struct traffic *t, struct sim *sim);
-void traffic_fini(struct traffic *t);
-
-/** traffic_pings() - send @count pings between random pairs of a component over
- *  two seconds and wait for the answers, each two seconds; time passes */
-void traffic_pings(struct traffic *t, uint32_t count);
-
-/** traffic_probe() - send one session packet between a random pair.  Whoever
- *  gets it, it must be the one it was for */
-void traffic_probe(struct traffic *t);
 
 #endif

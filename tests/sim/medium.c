@@ -361,16 +361,16 @@ static void frame_arrive(struct sim *sim, struct sim_frame f)
 
 struct pn_time sim_true_time(const struct sim *sim, uint32_t node, struct pn_time local)
 {
-	int32_t ppb = sim->nodes[node].drift_ppb;
-	uint64_t d, t;
+	const struct sim_node *n = &sim->nodes[node];
+	int64_t d, t;
 
-	if (ppb == 0 || pn_time_is_never(local) || local.ns <= SIM_EPOCH_NS)
+	if (pn_time_is_never(local) || (n->drift_ppb == 0 && n->clock_off_ns == 0))
 		return local;
-	d = local.ns - SIM_EPOCH_NS;
-	t = (uint64_t)((__int128)d * 1000000000 / (1000000000 + ppb));
-	while (t + (uint64_t)((__int128)t * ppb / 1000000000) < d)
+	d = (int64_t)(local.ns - n->drift_from_ns) - n->clock_off_ns;
+	t = (int64_t)((__int128)d * 1000000000 / (1000000000 + n->drift_ppb));
+	while (t + (int64_t)((__int128)t * n->drift_ppb / 1000000000) < d)
 		t++; /* what is rounded is a nanosecond or two */
-	return (struct pn_time){ SIM_EPOCH_NS + t };
+	return (struct pn_time){ n->drift_from_ns + (uint64_t)t };
 }
 
 void sim_run_until(struct sim *sim, struct pn_time until)
@@ -513,6 +513,18 @@ static void quality_draw(struct sim *sim, const struct topology *t)
 	}
 }
 
+void sim_quality_reset(struct sim *sim)
+{
+	uint32_t i;
+
+	sim->cfg.link = sim->first_link;
+	sim->cfg.tunnel = sim->first_tunnel;
+	for (i = 0; i < sim->edge_count; i++)
+		sim->edges[i].q = sim->edges[i].kind == TOPO_TUNNEL ? sim->cfg.tunnel :
+								      sim->cfg.link;
+	quality_draw(sim, sim->topo);
+}
+
 /* --- the whole ------------------------------------------------------------- */
 
 static uint32_t packets_of(const struct topology *t)
@@ -531,6 +543,8 @@ void sim_init(struct sim *sim, const struct topology *topo, const struct sim_con
 
 	memset(sim, 0, sizeof(*sim));
 	sim->cfg = *cfg;
+	sim->first_link = cfg->link;
+	sim->first_tunnel = cfg->tunnel;
 	sim->topo = topo;
 	sim->now.ns = SIM_EPOCH_NS;
 	rng_init(&sim->rng, cfg->seed, "medium");

@@ -73,8 +73,11 @@ struct sim_node {
 	size_t mem_size;
 	uint8_t seed[PN_ID_LEN], id[PN_ID_LEN], hit[PN_HIT_LEN];
 	uint64_t boot;
+	uint64_t since_ns;	/* lives since then, if it lives */
 	uint64_t keys;		/* identities it has had */
-	int32_t drift_ppb;	/* its clock is fast by so much, parts in 10^9 */
+	int32_t drift_ppb;	/* its clock is fast by so much, parts in 10^9, */
+	uint64_t drift_from_ns;	/* since this true time, */
+	int64_t clock_off_ns;	/* when it was ahead by so much */
 	uint64_t lag_ns;	/* it handles frames and deadlines so much later */
 	uint32_t *edges;	/* in sim->edges; owned */
 	uint32_t edge_count, edge_cap;
@@ -109,6 +112,7 @@ struct sim_watcher {
 
 struct sim {
 	struct sim_config cfg;
+	struct link_quality first_link, first_tunnel; /* of cfg, when the run began */
 	const struct topology *topo; /* borrowed */
 	struct pn_time now;	/* true time; nodes have clocks of their own */
 	struct rng rng;		/* of the medium */
@@ -143,6 +147,9 @@ void sim_fini(struct sim *sim);
 
 /** sim_run_until() - let everything happen up to and including @until */
 void sim_run_until(struct sim *sim, struct pn_time until);
+
+/** sim_quality_reset() - all links are again as the run began with */
+void sim_quality_reset(struct sim *sim);
 
 /* --- edges ------------------------------------------------------------------ */
 
@@ -201,10 +208,11 @@ static inline double sim_seconds(const struct sim *sim)
  *  into its net */
 static inline struct pn_time sim_clock(const struct sim *sim, uint32_t node)
 {
-	int64_t d = (int64_t)(sim->now.ns - SIM_EPOCH_NS);
+	const struct sim_node *n = &sim->nodes[node];
+	int64_t d = (int64_t)(sim->now.ns - n->drift_from_ns);
 
-	return (struct pn_time){ sim->now.ns +
-		(uint64_t)((__int128)d * sim->nodes[node].drift_ppb / 1000000000) };
+	return (struct pn_time){ sim->now.ns + (uint64_t)(n->clock_off_ns +
+		(int64_t)((__int128)d * n->drift_ppb / 1000000000)) };
 }
 
 /** sim_true_time() - when the clock of a node will show @local */

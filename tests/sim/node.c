@@ -298,6 +298,7 @@ static void node_start(struct sim *sim, uint32_t node)
 	n->mem = sim_check_(aligned_alloc(64, (n->mem_size + 63) / 64 * 64));
 	n->net = net_init(n->mem, &cfg, sim_clock(sim, node));
 	n->state = NODE_LIVE;
+	n->since_ns = sim->now.ns;
 	n->ether = n->hub_link = -1;
 	n->links = 0;
 	if (n->boot == 1)
@@ -394,6 +395,17 @@ void sim_node_start(struct sim *sim, uint32_t node, bool new_key)
 	neighbours_notice(sim, node);
 }
 
+void sim_node_drift(struct sim *sim, uint32_t node, double ppm)
+{
+	struct sim_node *n = &sim->nodes[node];
+
+	n->clock_off_ns = (int64_t)(sim_clock(sim, node).ns - sim->now.ns);
+	n->drift_from_ns = sim->now.ns;
+	n->drift_ppb = (int32_t)(ppm * 1000);
+	if (sim_node_live(sim, node))
+		sim_node_pump(sim, node);
+}
+
 void sim_node_due(struct sim *sim, uint32_t node)
 {
 	struct sim_node *n = &sim->nodes[node];
@@ -431,6 +443,7 @@ void sim_nodes_init(struct sim *sim)
 		struct sim_node *node = &sim->nodes[i];
 
 		identity_make(sim, i, &r);
+		node->drift_from_ns = SIM_EPOCH_NS;
 		node->boot = 1;
 		node->ether = node->hub_link = -1;
 		for (cables = j = 0; j < node->edge_count; j++)

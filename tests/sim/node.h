@@ -27,6 +27,10 @@ void sim_node_hold(struct sim *sim, uint32_t node);
  *            then name */
 void sim_node_start(struct sim *sim, uint32_t node, bool new_key);
 
+/** sim_node_drift() - from now on the node's clock is fast by so many parts in a
+ *  million; it does not jump */
+void sim_node_drift(struct sim *sim, uint32_t node, double ppm);
+
 /** sim_node_link_edge() - the link of a live node for an edge, and whom it dials there */
 void sim_node_link_edge(struct sim *sim, uint32_t node, uint32_t edge);
 

@@ -1,129 +1,41 @@
 /* SPDX-License-Identifier: ISC */
-/* Pings and probes: packets of the layer's own making, and of ours.
+/* Sources of traffic, and questions: pings and lookups.
  *
  * A ping is net_ping(): found by lookup, answered by the layer of the other
- * node.  Its answer must come from the identity that was asked.
+ * node.  Its answer must come from the identity that was asked.  A lookup must
+ * tell an address that the node has.
  *
- * A probe is a session packet whose payload names whom it is for and which one
- * it is.  It takes the whole way of real data: a peer handle, a lookup, maybe a
- * queue, forwarding.  That it gets lost while the network heals is allowed; that
- * somebody else gets it never is. */
-#include "tests/sim/measure.h"
+ * A question counts if it could be answered: both nodes lived, and were
+ * connected, from its start until the answer's time was over.  Nodes that came
+ * a moment ago are not asked about: they may not be registered yet. */
+#include "tests/sim/traffic.h"
 #include "tests/sim/node.h"
+#include "tests/sim/measure.h"
+#include "tests/sim/probe.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"
 
-#include "libpeernet/base/bytes.h"
-
-#define PING_SPREAD_NS PN_S(2)
 #define PING_WAIT_NS PN_S(2)
+#define LOOKUP_WAIT_NS PN_S(5)
+#define LOOKUP_AGE_NS PN_S(10)	/* of both nodes */
 #define PING_LEN 56		/* bytes, as ping(8) */
-#define PROBES_MAX 512		/* handles kept open */
-#define PROBE_LEN (8 + 8 + PN_ID_LEN)
-#define PROBE_MAGIC 0x706e73696d707262U
-#define TOKEN_PING (UINT64_C(1) << 63)
+#define TOKEN_OURS (UINT64_C(1) << 63)
+#define QUESTIONS_MAX 4000000
 
-struct ping {
-	uint32_t from, to;
-	uint64_t sent_ns;
-	bool done;
-};
+/* --- pairs ------------------------------------------------------------------- */
 
-struct probe {
-	net_peer peer;		/* 0: free */
-	uint32_t from, to;
-	struct pn_time sent;
-	uint64_t boot;		/* of from */
-	uint64_t number;
-	bool arrived;
-};
-
-static void on_event(void *arg, uint32_t node, const struct net_event *ev)
+const uint32_t *traffic_components(struct traffic *t)
 {
-	struct traffic *t = arg;
-	struct ping *p;
-
-	if (ev->kind != NET_EV_ECHO && ev->kind != NET_EV_ECHO_ERROR)
-		return;
-	if (!(ev->token & TOKEN_PING) || (ev->token & ~TOKEN_PING) >= t->ping_count)
-		return;
-	p = &t->pings[ev->token & ~TOKEN_PING];
-	if (p->from != node || p->done)
-		return;
-	if (ev->kind == NET_EV_ECHO_ERROR) {
-		sim_trace(t->sim, "ping from %s to %s: %s", t->sim->topo->names[p->from],
-			  t->sim->topo->names[p->to], net_err_text(ev->reason));
-		t->errors++;
-		return;
+	if (t->component_changes != t->sim->changes) {
+		snapshot_components(t->sim, t->component);
+		t->component_changes = t->sim->changes;
 	}
-	p->done = true;
-	if (sim_node_find(t->sim, ev->id) != p->to) {
-		t->wrong++;
-		violation(&t->sim->violations, CHECK_DELIVERY_IDENTITY,
-			  "a ping from %.40s to %.40s was answered by another identity at %.3f s",
-			  t->sim->topo->names[p->from], t->sim->topo->names[p->to],
-			  sim_seconds(t->sim));
-	} else if (t->sim->now.ns - p->sent_ns <= PING_WAIT_NS) {
-		t->answered++;
-		t->rtt_sum_ns += t->sim->now.ns - p->sent_ns;
-	}
+	return t->component;
 }
 
-static void on_packet(void *arg, uint32_t node, const struct pn_pkt *pkt)
+bool traffic_pair(struct traffic *t, uint32_t *from, uint32_t *to)
 {
-	struct traffic *t = arg;
-	const uint8_t *id;
-	struct probe *p;
-	uint64_t number;
-	struct pn_rd r;
-
-	pn_rd_init(&r, pkt->data, pkt->len);
-	if (pn_rd_u64(&r) != PROBE_MAGIC)
-		return;
-	number = pn_rd_u64(&r);
-	id = pn_rd_bytes(&r, PN_ID_LEN);
-	if (!pn_rd_finish(&r))
-		return;
-	if (memcmp(id, t->sim->nodes[node].id, PN_ID_LEN) != 0) {
-		uint32_t meant = sim_node_find(t->sim, id);
-
-		t->probe_wrong++;
-		violation(&t->sim->violations, CHECK_DELIVERY_IDENTITY,
-			  "%.40s got a packet that was for %.40s at %.3f s",
-			  t->sim->topo->names[node],
-			  meant == UINT32_MAX ? "nobody" : t->sim->topo->names[meant],
-			  sim_seconds(t->sim));
-		return;
-	}
-	p = &t->probes[number % PROBES_MAX];
-	if (p->number == number && p->arrived) {
-		t->probe_twice++;
-		return;
-	}
-	p->arrived = p->arrived || p->number == number;
-	t->probe_arrived++;
-}
-
-void traffic_init(struct traffic *t, struct sim *sim)
-{
-	memset(t, 0, sizeof(*t));
-	t->sim = sim;
-	rng_init(&t->rng, sim->cfg.seed, "traffic");
-	t->probes = sim_calloc(PROBES_MAX, sizeof(*t->probes));
-	sim->watcher = (struct sim_watcher){ .arg = t, .on_event = on_event,
-					     .on_packet = on_packet };
-}
-
-void traffic_fini(struct traffic *t)
-{
-	t->sim->watcher = (struct sim_watcher){ 0 };
-	free(t->pings);
-	free(t->probes);
-}
-
-/* A random pair of different live nodes of one component; false: found none */
-static bool pair_draw(struct traffic *t, const uint32_t *component, uint32_t *from, uint32_t *to)
-{
+	const uint32_t *component = traffic_components(t);
 	uint32_t n = t->sim->topo->node_count, tries;
 
 	for (tries = 0; tries < 10000; tries++) {
@@ -136,77 +48,304 @@ static bool pair_draw(struct traffic *t, const uint32_t *component, uint32_t *fr
 	return false;
 }
 
-void traffic_pings(struct traffic *t, uint32_t count)
+/* --- questions ---------------------------------------------------------------- */
+
+static uint64_t wait_ns(const struct question *q)
 {
-	struct sim *sim = t->sim;
-	uint32_t *component = sim_calloc(sim->topo->node_count, sizeof(*component)), i;
-	uint64_t start_ns = sim->now.ns;
+	return q->lookup ? LOOKUP_WAIT_NS : PING_WAIT_NS;
+}
 
-	free(t->pings);
-	t->pings = sim_calloc(count, sizeof(*t->pings));
-	t->ping_count = t->answered = t->errors = 0;
-	t->rtt_sum_ns = 0;
-	snapshot_components(sim, component);
-	for (i = 0; i < count; i++) {
-		struct ping *p = &t->pings[i];
+static bool knows_address(const struct sim *sim, const struct net_event *ev, uint32_t node)
+{
+	const struct net *net = sim->nodes[node].net;
+	uint32_t i;
+	uint16_t f;
 
-		sim_run_until(sim, (struct pn_time){ start_ns + PING_SPREAD_NS / count * i });
-		if (!pair_draw(t, component, &p->from, &p->to))
-			break;
-		p->sent_ns = sim->now.ns;
-		t->ping_count++;
-		net_ping(sim->nodes[p->from].net, sim->nodes[p->to].hit,
-			 TOKEN_PING | i, 0, PING_LEN, sim_clock(sim, p->from));
-		sim_node_pump(sim, p->from);
+	for (f = 0; f < net_facet_count(net); f++)
+		for (i = 0; i < ev->addr_count && i < NET_ADDRS_MAX; i++)
+			if (ev->addrs[i] == net_address(net, f))
+				return true;
+	return false;
+}
+
+static void on_lookup(struct traffic *t, struct question *q, const struct net_event *ev)
+{
+	if (q->answer_ns || q->failed)
+		return;
+	if (sim_node_live(t->sim, q->to) && knows_address(t->sim, ev, q->to)) {
+		q->answer_ns = t->sim->now.ns;
+		return;
 	}
-	sim_run_until(sim, pn_time_add(sim->now, PING_WAIT_NS));
-	free(component);
+	q->failed = true;
+	sim_trace(t->sim, "lookup of %s by %s: %s", t->sim->topo->names[q->to],
+		  t->sim->topo->names[q->from], ev->addr_count ? "old address" : "not found");
 }
 
-static void probe_end(struct traffic *t, struct probe *p)
+static void on_echo(struct traffic *t, struct question *q, const struct net_event *ev)
 {
-	const struct sim_node *n = &t->sim->nodes[p->from];
+	const struct sim *sim = t->sim;
 
-	if (p->peer && !p->arrived)
-		sim_trace(t->sim, "probe from %s to %s, %.3f s ago, did not arrive",
-			  t->sim->topo->names[p->from], t->sim->topo->names[p->to],
-			  (double)pn_time_since(t->sim->now, p->sent) / 1e9);
-	if (p->peer && n->state == NODE_LIVE && n->boot == p->boot)
-		net_peer_close(n->net, p->peer);
-	p->peer = 0;
+	if (q->answer_ns)
+		return;
+	if (ev->kind == NET_EV_ECHO_ERROR) {
+		sim_trace(sim, "ping from %s to %s: %s", sim->topo->names[q->from],
+			  sim->topo->names[q->to], net_err_text(ev->reason));
+		q->error = true;
+		return;
+	}
+	q->answer_ns = sim->now.ns;
+	if (sim_node_find(sim, ev->id) == q->to)
+		return;
+	q->wrong = true;
+	violation(&t->sim->violations, CHECK_DELIVERY_IDENTITY,
+		  "a ping from %.40s to %.40s was answered by another identity at %.3f s",
+		  sim->topo->names[q->from], sim->topo->names[q->to], sim_seconds(sim));
 }
 
-void traffic_probe(struct traffic *t)
+static void on_event(void *arg, uint32_t node, const struct net_event *ev)
+{
+	struct traffic *t = arg;
+	struct question *q;
+
+	if (ev->kind != NET_EV_ECHO && ev->kind != NET_EV_ECHO_ERROR && ev->kind != NET_EV_LOOKUP)
+		return;
+	if (!(ev->token & TOKEN_OURS) || (ev->token & ~TOKEN_OURS) >= t->question_count)
+		return;
+	q = &t->questions[ev->token & ~TOKEN_OURS];
+	if (q->from != node || q->lookup != (ev->kind == NET_EV_LOOKUP))
+		return;
+	if (q->lookup)
+		on_lookup(t, q, ev);
+	else
+		on_echo(t, q, ev);
+}
+
+static void on_packet(void *arg, uint32_t node, const struct pn_pkt *pkt)
+{
+	probe_received(arg, node, pkt);
+}
+
+static bool old_enough(const struct sim *sim, uint32_t node)
+{
+	return sim->now.ns - sim->nodes[node].since_ns >= LOOKUP_AGE_NS;
+}
+
+static void ask(struct traffic *t, const struct source *s)
 {
 	struct sim *sim = t->sim;
-	uint32_t *component = sim_calloc(sim->topo->node_count, sizeof(*component)), from, to;
-	struct probe *p = &t->probes[t->probe_sent % PROBES_MAX];
-	struct pn_pkt *pkt;
-	struct pn_wr w;
+	struct question q = { .group = s->group, .lookup = s->kind == SOURCE_LOOKUPS,
+			      .sent_ns = sim->now.ns };
+	uint64_t token = TOKEN_OURS | t->question_count;
+	uint32_t tries = 0;
+	struct net *net;
 
-	snapshot_components(sim, component);
-	if (!pair_draw(t, component, &from, &to))
-		goto out;
-	probe_end(t, p);
-	pkt = pn_pkt_get(&sim->pool);
-	if (!pkt)
-		goto out;
-	pn_wr_init(&w, pn_pkt_append(pkt, PROBE_LEN), PROBE_LEN);
-	pn_wr_u64(&w, PROBE_MAGIC);
-	pn_wr_u64(&w, t->probe_sent);
-	pn_wr_bytes(&w, sim->nodes[to].id, PN_ID_LEN);
-	pkt->flow = (uint16_t)t->probe_sent;
-	*p = (struct probe){ .from = from,
-			     .to = to,
-			     .sent = sim->now,
-			     .boot = sim->nodes[from].boot,
-			     .number = t->probe_sent++ };
-	p->peer = net_peer_open(sim->nodes[from].net, sim->nodes[to].hit, sim_clock(sim, from));
-	if (p->peer)
-		net_send_peer(sim->nodes[from].net, p->peer, pkt, sim_clock(sim, from));
+	do {
+		if (tries++ == 1000 || !traffic_pair(t, &q.from, &q.to))
+			return;
+	} while ((s->apart && sim_edge_find(sim, q.from, q.to) != SIM_EDGE_NONE &&
+		  sim_edge_usable(sim, sim_edge_find(sim, q.from, q.to))) ||
+		 (q.lookup && !(old_enough(sim, q.from) && old_enough(sim, q.to))));
+	if (t->question_count == QUESTIONS_MAX)
+		return;
+	if (t->question_count == t->question_cap) {
+		t->question_cap = t->question_cap ? 2 * t->question_cap : 1024;
+		t->questions = sim_realloc(t->questions, t->question_cap, sizeof(*t->questions));
+	}
+	if (q.lookup)
+		q.way_ns = 2 * (float)sim->cfg.link.delay_ns *
+			   (float)measure_distance(sim, q.from, q.to);
+	t->questions[t->question_count++] = q;
+	net = sim->nodes[q.from].net;
+	if (q.lookup)
+		net_lookup(net, sim->nodes[q.to].hit, token, sim_clock(sim, q.from));
 	else
-		pn_pkt_put(&sim->pool, pkt);
-	sim_node_pump(sim, from);
-out:
-	free(component);
+		net_ping(net, sim->nodes[q.to].hit, token, 0, PING_LEN, sim_clock(sim, q.from));
+	sim_node_pump(sim, q.from);
+}
+
+static bool died_since(const struct sim *sim, uint32_t node, uint64_t since_ns)
+{
+	return sim->nodes[node].state != NODE_LIVE || sim->nodes[node].since_ns > since_ns;
+}
+
+/* For those whose time is over: could they be answered? */
+static void questions_close(struct traffic *t)
+{
+	for (; t->closed < t->question_count; t->closed++) {
+		struct question *q = &t->questions[t->closed];
+
+		if (q->sent_ns + wait_ns(q) > t->sim->now.ns)
+			break; /* a lookup may hold up some pings, that does no harm */
+		q->closed = true;
+		if (q->answer_ns > q->sent_ns + wait_ns(q))
+			q->answer_ns = 0;
+		if (q->answer_ns)
+			continue;
+		q->idle = died_since(t->sim, q->from, q->sent_ns) ||
+			  died_since(t->sim, q->to, q->sent_ns) ||
+			  traffic_components(t)[q->from] != traffic_components(t)[q->to];
+	}
+}
+
+static int double_compare(const void *pa, const void *pb)
+{
+	const double *a = pa, *b = pb;
+
+	return *a == *b ? 0 : *a < *b ? -1 : 1;
+}
+
+void traffic_tally(const struct traffic *t, uint32_t group, uint64_t from_ns, uint64_t to_ns,
+		   struct tally *out)
+{
+	double *cost = sim_calloc(t->question_count, sizeof(*cost));
+	uint32_t i, costs = 0;
+
+	memset(out, 0, sizeof(*out));
+	for (i = 0; i < t->question_count; i++) {
+		const struct question *q = &t->questions[i];
+
+		if (q->group != group || !q->closed || q->idle || q->sent_ns < from_ns ||
+		    q->sent_ns >= to_ns)
+			continue;
+		out->asked++;
+		out->errors += q->error;
+		out->failed += q->failed;
+		if (!q->answer_ns || q->wrong)
+			continue;
+		out->answered++;
+		out->rtt_sum_ns += q->answer_ns - q->sent_ns;
+		if (q->way_ns > 0)
+			cost[costs++] = (double)(q->answer_ns - q->sent_ns) / (double)q->way_ns;
+	}
+	if (costs > 0) {
+		qsort(cost, costs, sizeof(*cost), double_compare);
+		out->cost_median = cost[costs / 2];
+		out->cost_p95 = cost[(costs - 1) * 95 / 100];
+	}
+	free(cost);
+}
+
+double traffic_answers_from(const struct traffic *t, uint32_t group, uint64_t batch_ns,
+			    double share)
+{
+	uint32_t batches = (uint32_t)((t->sim->now.ns - SIM_EPOCH_NS) / batch_ns) + 1, i;
+	uint32_t *asked = sim_calloc(batches, sizeof(*asked));
+	uint32_t *good = sim_calloc(batches, sizeof(*good));
+	double all = 0, all_good = 0, from_s = -1;
+
+	for (i = 0; i < t->question_count; i++) {
+		const struct question *q = &t->questions[i];
+		uint64_t b = (q->sent_ns - SIM_EPOCH_NS) / batch_ns;
+
+		if (q->group != group || !q->closed || q->idle)
+			continue;
+		asked[b]++;
+		good[b] += q->answer_ns && !q->wrong;
+	}
+	for (i = batches; i-- > 0;) {
+		all += asked[i];
+		all_good += good[i];
+		if (asked[i] > 0 && good[i] >= share * asked[i] && all_good >= share * all)
+			from_s = (double)i * (double)batch_ns / 1e9;
+	}
+	free(asked);
+	free(good);
+	return from_s;
+}
+
+/* --- sources ------------------------------------------------------------------ */
+
+void traffic_init(struct traffic *t, struct sim *sim)
+{
+	memset(t, 0, sizeof(*t));
+	t->sim = sim;
+	rng_init(&t->rng, sim->cfg.seed, "traffic");
+	t->component = sim_calloc(sim->topo->node_count, sizeof(*t->component));
+	t->component_changes = UINT64_MAX;
+	probes_init(t);
+	sim->watcher = (struct sim_watcher){ .arg = t, .on_event = on_event,
+					     .on_packet = on_packet };
+}
+
+void traffic_fini(struct traffic *t)
+{
+	t->sim->watcher = (struct sim_watcher){ 0 };
+	probes_fini(t);
+	free(t->questions);
+	free(t->component);
+}
+
+uint32_t traffic_add(struct traffic *t, enum source_kind kind, double per_s, double for_s,
+		     bool apart)
+{
+	struct source s = { .kind = kind, .next_ns = t->sim->now.ns, .group = ++t->groups,
+			    .every_ns = 1e9 / per_s, .apart = apart, .until_ns = UINT64_MAX };
+
+	if (for_s >= 0)
+		s.until_ns = t->sim->now.ns + (uint64_t)(for_s * 1e9);
+	if (t->source_count < SOURCES_MAX)
+		t->sources[t->source_count++] = s;
+	return s.group;
+}
+
+void traffic_stop(struct traffic *t, uint32_t group)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->source_count; i++)
+		if (t->sources[i].group == group)
+			t->sources[i--] = t->sources[--t->source_count];
+}
+
+struct pn_time traffic_next(const struct traffic *t)
+{
+	struct pn_time next = PN_TIME_NEVER;
+	uint32_t i;
+
+	for (i = 0; i < t->source_count; i++)
+		next.ns = pn_min(next.ns, t->sources[i].next_ns);
+	return next;
+}
+
+static void source_due(struct traffic *t, struct source *s)
+{
+	switch (s->kind) {
+	case SOURCE_PINGS:
+	case SOURCE_LOOKUPS: ask(t, s); break;
+	case SOURCE_PROBES: probe_send(t); break;
+	case SOURCE_FLOWS: flow_send(t); break;
+	}
+	s->debt_ns += s->every_ns;
+	s->next_ns += (uint64_t)s->debt_ns;
+	s->debt_ns -= (double)(uint64_t)s->debt_ns;
+}
+
+void traffic_due(struct traffic *t)
+{
+	uint32_t i = 0;
+
+	questions_close(t);
+	while (i < t->source_count) {
+		struct source *s = &t->sources[i];
+
+		if (s->next_ns >= s->until_ns) {
+			traffic_stop(t, s->group);
+			continue;
+		}
+		if (s->next_ns <= t->sim->now.ns)
+			source_due(t, s);
+		else
+			i++;
+	}
+}
+
+void traffic_advance(struct traffic *t, struct pn_time until)
+{
+	while (pn_time_before(t->sim->now, until)) {
+		struct pn_time next = pn_time_min(until, traffic_next(t));
+
+		if (pn_time_before(t->sim->now, next))
+			sim_run_until(t->sim, next);
+		traffic_due(t);
+	}
 }
