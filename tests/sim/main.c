@@ -15,16 +15,19 @@
 
 #define EXIT_VIOLATION 1
 #define EXIT_USAGE 2
+#define FAULT_ARGS_MAX 64
 #define QUEUE_BYTES (100 * 1500) /* as a usual interface has */
 #define TUNNEL_NS PN_MS(10)
 
 static char repeat_command[1024]; /* for reports, and for what is printed on an abort */
 
 enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_KILL_LEADER,
-       OPT_SILENT, OPT_LOSS, OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON, OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
+       OPT_SILENT, OPT_LOSS, OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON,
+       OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
        OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_BYZANTINE,
        OPT_BYZANTINE_WITHIN, OPT_CSV, OPT_MAP, OPT_OUT, OPT_HELP, OPT_RATE,
-       OPT_QUEUE, OPT_DUPLICATE, OPT_JITTER, OPT_TUNNEL, OPT_DRIFT, OPT_RADIO, OPT_IN_ORDER };
+       OPT_QUEUE, OPT_DUPLICATE, OPT_JITTER, OPT_TUNNEL, OPT_DRIFT, OPT_RADIO, OPT_IN_ORDER,
+       OPT_SCENARIO, OPT_FAULT, OPT_MOBILITY, OPT_CHURN, OPT_PARTITION, OPT_EARLY_PINGS };
 
 static const struct option options[] = {
 	{ "topology", required_argument, NULL, OPT_TOPOLOGY },
@@ -56,6 +59,12 @@ static const struct option options[] = {
 	{ "clock-drift", required_argument, NULL, OPT_DRIFT },
 	{ "radio", no_argument, NULL, OPT_RADIO },
 	{ "start-in-order", no_argument, NULL, OPT_IN_ORDER },
+	{ "scenario", required_argument, NULL, OPT_SCENARIO },
+	{ "fault", required_argument, NULL, OPT_FAULT },
+	{ "mobility", required_argument, NULL, OPT_MOBILITY },
+	{ "churn", required_argument, NULL, OPT_CHURN },
+	{ "partition", required_argument, NULL, OPT_PARTITION },
+	{ "early-pings", required_argument, NULL, OPT_EARLY_PINGS },
 	{ "csv", required_argument, NULL, OPT_CSV },
 	{ "map", required_argument, NULL, OPT_MAP },
 	{ "out", required_argument, NULL, OPT_OUT },
@@ -71,6 +80,8 @@ static const char usage_text[] =
 	"             [--rate BPS] [--queue BYTES] [--loss P] [--duplicate P]\n"
 	"             [--reorder] [--tunnel MS[/BPS]] [--radio] [--clock-drift PPM]\n"
 	"             [--start-spread S] [--start-in-order] [--pings N] [--pairs N]\n"
+	"             [--scenario FILE] [--fault LINE]... [--mobility M/S]\n"
+	"             [--churn P] [--partition P] [--early-pings N]\n"
 	"             [--byzantine KIND:SHARE[@S]]... [--byzantine-within S]\n"
 	"             [--csv FILE] [--map FILE] [--out DIR] [--trace] [--dump] [--json]\n"
 	"       pnsim plot [-o DIR] DIR|FILE...\n"
@@ -160,9 +171,38 @@ struct arguments {
 	const char *spec;
 	uint32_t limit;
 	bool json;
+	const char *scenario;	/* file */
+	char *faults[FAULT_ARGS_MAX]; /* lines, owned */
+	uint32_t fault_count;
 	struct outputs outputs;
 	struct run_config run;
 };
+
+/* A line of a scenario; it is read when the topology is known. */
+static void fault_arg(struct arguments *a, const char *before, const char *text, const char *behind)
+{
+	if (a->fault_count == FAULT_ARGS_MAX ||
+	    asprintf(&a->faults[a->fault_count++], "%s%s%s", before, text, behind) < 0)
+		usage_error("more than %u faults; write a file for --scenario", FAULT_ARGS_MAX);
+}
+
+static void scenario_arg(struct arguments *a, const struct topology *topo)
+{
+	struct scenario *s = &a->run.scenario;
+	char err[512];
+	uint32_t i;
+
+	if (a->scenario && !scenario_read(s, a->scenario, topo, err, sizeof(err)))
+		usage_error("%s", err);
+	for (i = 0; i < a->fault_count; i++) {
+		if (!scenario_line(s, a->faults[i], "command line", 0, topo, err, sizeof(err)))
+			usage_error("%s", err);
+		free(a->faults[i]);
+	}
+	if (a->scenario && s->count == 0)
+		usage_error("%s: nothing happens in it", a->scenario);
+	a->run.sim.more_edges = s->radio_moves;
+}
 
 /* Options of the medium; Return: false if it is another one */
 static bool medium_argument(struct sim_config *c, int opt, const char *name)
@@ -218,6 +258,12 @@ static void argument(struct arguments *a, int opt, const char *name)
 			usage_error("--%s: %s is not KIND:SHARE[@SECONDS]", name, optarg);
 		break;
 	case OPT_BYZANTINE_WITHIN: r->byz.within = real_arg(name, optarg, 3600); break;
+	case OPT_SCENARIO: a->scenario = optarg; break;
+	case OPT_FAULT: fault_arg(a, "", optarg, ""); break;
+	case OPT_MOBILITY: fault_arg(a, "mobility ", optarg, ""); break;
+	case OPT_CHURN: fault_arg(a, "churn ", optarg, "/min for 60s"); break;
+	case OPT_PARTITION: fault_arg(a, "partition ", optarg, " for 20s"); break;
+	case OPT_EARLY_PINGS: r->early_pings = (uint32_t)number_arg(name, optarg, 10000); break;
 	case OPT_CSV: a->outputs.csv = optarg; break;
 	case OPT_MAP: a->outputs.map = optarg; break;
 	case OPT_OUT: a->outputs.dir = optarg; break;
@@ -241,6 +287,7 @@ static void arguments_parse(struct arguments *a, int argc, char **argv)
 			 .link = { .delay_ns = PN_MS(1), .jitter = 0.2,
 				   .queue_bytes = QUEUE_BYTES } },
 		.cap = 90, .recover_within = 60, .settle = 15, .pings = 200, .pairs = 20000,
+		.early_pings = 100,
 		.probes_per_s = 20, .byz = { .within = 30 },
 	} };
 	while ((opt = getopt_long(argc, argv, "", options, &index)) != -1)
@@ -262,14 +309,16 @@ static void arguments_parse(struct arguments *a, int argc, char **argv)
 
 static void repeat_make(int argc, char **argv)
 {
+	const char *quote;
 	size_t len = 0;
 	int i;
 
 	for (i = 0; i < argc && len < sizeof(repeat_command); i++) {
 		if (i > 0 && (!strcmp(argv[i], "--json") || !strcmp(argv[i], "--trace")))
 			continue;
-		len += (size_t)snprintf(repeat_command + len, sizeof(repeat_command) - len, "%s%s",
-					i ? " " : "", i ? argv[i] : "pnsim");
+		quote = strchr(argv[i], ' ') ? "'" : "";
+		len += (size_t)snprintf(repeat_command + len, sizeof(repeat_command) - len,
+					"%s%s%s%s", i ? " " : "", quote, i ? argv[i] : "pnsim", quote);
 	}
 }
 
@@ -300,6 +349,7 @@ int main(int argc, char **argv)
 	repeat_make(argc, argv);
 	if (!topology_load(&topo, a.spec, a.run.sim.seed, a.limit, err, sizeof(err)))
 		usage_error("%s", err);
+	scenario_arg(&a, &topo);
 	if (!outputs_open(&a.outputs, &a.run, err, sizeof(err)))
 		usage_error("%s", err);
 	signal(SIGABRT, on_abort);
@@ -318,6 +368,7 @@ int main(int argc, char **argv)
 		rc = EXIT_USAGE;
 	}
 	run_result_free(&res);
+	scenario_free(&a.run.scenario);
 	topology_free(&topo);
 	return rc;
 }

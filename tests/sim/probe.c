@@ -109,19 +109,25 @@ static uint64_t flow_number(const struct traffic *t, uint32_t flow, uint32_t pac
 	return (uint64_t)(t->flow_round & 0xffffff) << 40 | (uint64_t)flow << 24 | packet;
 }
 
-void flow_open(struct traffic *t, uint32_t from, uint32_t to, bool through)
+uint16_t flow_label(const struct traffic *t, uint32_t flow)
+{
+	return (uint16_t)(flow * 0x9e37 + t->flow_round);
+}
+
+bool flow_open(struct traffic *t, uint32_t from, uint32_t to, bool through)
 {
 	struct sim_node *n = &t->sim->nodes[from];
 	struct flow f = { .from = from, .to = to, .boot = n->boot, .through = through };
 
 	if (t->flow_count == UINT16_MAX)
-		return;
+		return false;
 	f.peer = net_peer_open(n->net, t->sim->nodes[to].hit, sim_clock(t->sim, from));
 	sim_node_pump(t->sim, from);
 	if (!f.peer)
-		return; /* it talks to as many as it can already */
+		return false; /* it talks to as many as it can already */
 	t->flows = sim_realloc(t->flows, t->flow_count + 1, sizeof(*t->flows));
 	t->flows[t->flow_count++] = f;
+	return true;
 }
 
 static bool flow_alive(const struct traffic *t, const struct flow *f)
@@ -149,7 +155,7 @@ void flow_send(struct traffic *t)
 	pkt = packet_make(t, FLOW_MAGIC, flow_number(t, index, f->sent), f->to);
 	if (!pkt)
 		return;
-	pkt->flow = (uint16_t)(index * 0x9e37 + t->flow_round);
+	pkt->flow = flow_label(t, index);
 	f->arrived[f->sent] = false;
 	f->sent_ns[f->sent++] = t->sim->now.ns;
 	net_send_peer(t->sim->nodes[f->from].net, f->peer, pkt, sim_clock(t->sim, f->from));

@@ -22,8 +22,12 @@ void probe_received(struct traffic *t, uint32_t node, const struct pn_pkt *pkt);
 /** flow_send() - the next packet of the flow whose turn it is */
 void flow_send(struct traffic *t);
 
-/** flow_open() - one more pair for the source of flows */
-void flow_open(struct traffic *t, uint32_t from, uint32_t to, bool through);
+/** flow_label() - Return: the label of a flow's packets, which chooses their way */
+uint16_t flow_label(const struct traffic *t, uint32_t flow);
+
+/** flow_open() - one more pair for the source of flows
+ *  Return: false if @from can talk to nobody more */
+bool flow_open(struct traffic *t, uint32_t from, uint32_t to, bool through);
 
 /** flow_lost() - Return: packets sent from one time up to another that did not arrive */
 uint32_t flow_lost(const struct flow *f, uint64_t from_ns, uint64_t to_ns);

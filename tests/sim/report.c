@@ -2,6 +2,7 @@
 /* Printing of results.  Numbers are rounded, so that a run's output is the same
  * wherever it is repeated. */
 #include "tests/sim/report.h"
+#include "tests/sim/report_faults.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -31,26 +32,6 @@ static json_t *invariants(const struct run_result *res)
 		json_object_set_new(o, check_names[i], res->violations.bad[i] ?
 				    json_string(res->violations.text[i]) : json_true());
 	return o;
-}
-
-static json_t *kills(const struct topology *topo, const struct run_result *res)
-{
-	json_t *list = json_array();
-	uint32_t i;
-
-	for (i = 0; i < res->kill_count; i++) {
-		const struct run_kill *k = &res->kills[i];
-		json_t *o = json_object();
-
-		json_object_set_new(o, "node", json_string(topo->names[k->node]));
-		json_object_set_new(o, "at_s", number(k->at_s));
-		json_object_set_new(o, "recovered_s", number_or_null(k->recovered_s));
-		json_object_set_new(o, "readdressed", json_integer(k->readdressed));
-		json_object_set_new(o, "survivors", json_integer(k->survivors));
-		json_object_set_new(o, "was_root_leader", json_boolean(k->was_root_leader));
-		json_array_append_new(list, o);
-	}
-	return list;
 }
 
 static json_t *pair_of(double a, double b)
@@ -132,6 +113,7 @@ int report_json(FILE *f, const struct topology *topo, const char *spec, const st
 	SET("facets", json_integer(res->tables.facets));
 	SET("components", json_integer(res->components));
 	SET("converged_s", number_or_null(res->converged_s));
+	SET("pings99_s", number_or_null(res->pings99_s));
 	SET("relapses", json_integer(res->relapses));
 	SET("networks", json_integer(res->tables.networks));
 	SET("height", json_integer(res->tables.height));
@@ -153,11 +135,15 @@ int report_json(FILE *f, const struct topology *topo, const char *spec, const st
 	SET("probe_delivery", res->probes ? number(share(res->probes_arrived, res->probes)) :
 	    json_null());
 	SET("mem_per_node", json_integer((json_int_t)res->mem_per_node));
+	SET("packets_peak", json_integer(res->packets_peak));
 	SET("frames_lost", json_integer((json_int_t)res->frames_lost));
 	SET("frames_misdirected", json_integer((json_int_t)res->frames_misdirected));
+	SET("frames_queue_dropped", json_integer((json_int_t)res->frames_queue_dropped));
+	SET("frames_duplicated", json_integer((json_int_t)res->frames_duplicated));
 	SET("virtual_s", number(res->virtual_s));
 	SET("byzantine", res->damage.within > 0 ? byzantine(cfg, res) : json_null());
-	SET("kills", kills(topo, res));
+	report_crashes(o, topo, res);
+	SET("scenario", report_trial(topo, res));
 	SET("counters", counters(res));
 	SET("invariants", invariants(res));
 	SET("repeat", json_string(repeat));
@@ -166,27 +152,6 @@ int report_json(FILE *f, const struct topology *topo, const char *spec, const st
 	json_decref(o);
 	putchar('\n');
 	return rc == 0 && fflush(f) == 0 ? 0 : -1;
-}
-
-static void text_kills(const struct topology *topo, const struct run_result *res)
-{
-	uint32_t i;
-
-	if (res->kill_count == 0)
-		return;
-	printf("\n%-16s %10s %12s %12s\n", "crashed", "at", "recovered", "re-addressed");
-	for (i = 0; i < res->kill_count; i++) {
-		const struct run_kill *k = &res->kills[i];
-		char recovered[32] = "never";
-
-		if (k->recovered_s >= 0)
-			snprintf(recovered, sizeof(recovered), "%.2f s", k->recovered_s);
-		printf("%-16s %8.2f s %12s %6u of %-6u%s\n", topo->names[k->node], k->at_s,
-		       recovered, k->readdressed, k->survivors,
-		       k->was_root_leader ? " (root leader)" : "");
-	}
-	printf("session packets meanwhile: %.1f %% of %llu arrived\n",
-	       100 * share(res->probes_arrived, res->probes), (unsigned long long)res->probes);
 }
 
 static void text_byzantine(const struct run_result *res)
@@ -215,6 +180,8 @@ int report_text(const struct topology *topo, const char *spec, const struct run_
 		printf("%-24s %10s\n", "converged", "never");
 	else
 		printf("%-24s %10.2f s\n", "converged", res->converged_s);
+	if (res->pings99_s >= 0)
+		printf("%-24s %10.2f s\n", "99 % of pings from", res->pings99_s);
 	printf("%-24s %10u\n", "networks", res->tables.networks);
 	printf("%-24s %10u\n", "height", res->tables.height);
 	printf("%-24s %10.2f mean %8u max\n", "table entries", res->tables.mean, res->tables.max);
@@ -228,7 +195,7 @@ int report_text(const struct topology *topo, const char *spec, const struct run_
 	printf("%-24s %9.1f %% of %u, %.1f ms\n", "pings answered",
 	       100 * share(res->answered, res->pings), res->pings, res->ping_rtt_ms);
 	text_byzantine(res);
-	text_kills(topo, res);
+	report_faults_text(topo, res);
 	putchar('\n');
 	for (i = 0; i < CHECK_COUNT; i++)
 		printf("%-24s %s\n", check_names[i],

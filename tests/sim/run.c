@@ -5,19 +5,20 @@
  *
  *	start     nodes start at random times within the start spread
  *	converge  the contracts are checked at every step; this phase ends when all
- *	          hold, and fails at the cap
+ *	          hold, and fails at the cap.  Meanwhile, and a little longer, random
+ *	          pairs ping each other
  *	rest      nothing happens; the contracts must go on to hold (a relapse moves
  *	          the time of convergence); traffic of the last REST_S is measured
  *	measure   walks along next hops (no time passes), then pings
- *	faults    crashes one at a time, with session packets under way all the time.
- *	          Each is watched for at least `settle` seconds, since much of its
- *	          effect comes late (silence is noticed by time).  It has recovered
- *	          when the contracts hold from then on until that time is over
+ *	crashes   one at a time, with session packets under way all the time, see
+ *	          crash.c
+ *	trial     the faults of a scenario, see trial.c.  If its times count from
+ *	          the start of the run it comes before all, in place of converge
  *
  * Faults are allowed to break what allocation promises for a while; what must
  * hold at any time (no packet to a wrong identity, bounds) is noted by the
  * medium and the traffic as it happens. */
-#include "tests/sim/run.h"
+#include "tests/sim/course.h"
 #include "tests/sim/dump.h"
 #include "tests/sim/node.h"
 #include "tests/sim/series.h"
@@ -26,69 +27,21 @@
 
 #define REST_S 20.0		/* measured */
 #define CALM_S 5.0		/* left alone before that */
-#define HOLD_S 3.0		/* after a late recovery the contracts must hold so long */
-
-struct course {
-	const struct run_config *cfg;
-	struct run_result *res;
-	struct sim sim;
-	struct traffic traffic;
-	struct rng rng;		/* of faults */
-	struct violations last;	/* of the last check */
-	uint64_t step_ns;
-	uint64_t probe_debt;	/* probes owed, in 1e-9 */
-};
-
-static void progress(const struct course *c, const char *phase)
-{
-	if (c->cfg->progress)
-		fprintf(stderr, "\r%-10s %8.2f s, %d violated \033[K", phase, sim_seconds(&c->sim),
-			c->last.bad[CHECK_ONE_NETWORK] + c->last.bad[CHECK_ADDRESSES_DISTINCT] +
-			c->last.bad[CHECK_AREAS_CONNECTED] + c->last.bad[CHECK_SIBLINGS_KNOWN]);
-}
-
-static bool check_now(struct course *c, const char *phase)
-{
-	struct snapshot s;
-	bool ok;
-
-	snapshot_take(&s, &c->sim);
-	ok = check_snapshot(&s, &c->last);
-	series_row(&s, &c->last, phase, -1);
-	snapshot_free(&s);
-	progress(c, phase);
-	return ok;
-}
-
-/* Take what the last check or measurement found into the result. */
-static void note(struct course *c, const struct violations *v)
-{
-	unsigned i;
-
-	for (i = 0; i < CHECK_COUNT; i++)
-		if (v->bad[i] && (i > CHECK_REACHABLE || !byz_lies()))
-			violation(&c->res->violations, i, "%s (at %.3f s, seed %llu)", v->text[i],
-				  sim_seconds(&c->sim), (unsigned long long)c->cfg->sim.seed);
-}
-
-static void step(struct course *c, double until_s)
-{
-	struct pn_time end = sim_time(until_s);
-	struct pn_time next = pn_time_add(c->sim.now, c->step_ns);
-
-	sim_run_until(&c->sim, pn_time_min(next, pn_time_before(c->sim.now, end) ? end : next));
-}
+#define EARLY_BATCH_NS PN_MS(250) /* pings while the network converges */
+#define EARLY_AFTER_S 3.0	/* so much longer */
+#define PING_SPREAD_S 2.0
+#define PING_WAIT_S 2.1
 
 static bool converge(struct course *c)
 {
 	while (sim_seconds(&c->sim) < c->cfg->cap) {
-		step(c, c->cfg->cap);
-		if (check_now(c, "converging")) {
+		course_step(c, c->cfg->cap);
+		if (course_check(c, "converging")) {
 			c->res->converged_s = sim_seconds(&c->sim);
 			return true;
 		}
 	}
-	note(c, &c->last);
+	course_note(c, &c->last);
 	return false;
 }
 
@@ -98,8 +51,8 @@ static bool watch(struct course *c, double end_s)
 	bool held = true, holds = true;
 
 	while (sim_seconds(&c->sim) < end_s) {
-		step(c, end_s);
-		holds = check_now(c, "resting");
+		course_step(c, end_s);
+		holds = course_check(c, "resting");
 		if (held && !holds) {
 			c->res->relapses++;
 			sim_trace(&c->sim, "relapse");
@@ -111,6 +64,37 @@ static bool watch(struct course *c, double end_s)
 	return holds;
 }
 
+static uint32_t live_nodes(const struct sim *sim)
+{
+	uint32_t n = 0, i;
+
+	for (i = 0; i < sim->topo->node_count; i++)
+		n += sim_node_live(sim, i);
+	return n;
+}
+
+/* Pings are sent from the start in batches of up to this many; a small network
+ * need not ask everybody so often. */
+static void early_pings_begin(struct course *c)
+{
+	double batch = (double)pn_min(c->cfg->early_pings, 4 * (uint64_t)c->res->nodes);
+
+	if (batch > 0)
+		c->early = traffic_add(&c->traffic, SOURCE_PINGS, batch * 1e9 / EARLY_BATCH_NS, -1,
+				       false);
+}
+
+static void early_pings_end(struct course *c)
+{
+	if (c->early == 0)
+		return;
+	watch(c, sim_seconds(&c->sim) + EARLY_AFTER_S);
+	traffic_stop(&c->traffic, c->early);
+	course_advance(c, pn_time_add(c->sim.now, (uint64_t)(PING_WAIT_S * 1e9)));
+	c->res->pings99_s = traffic_answers_from(&c->traffic, c->early, EARLY_BATCH_NS, 0.99);
+	c->early = 0;
+}
+
 static void rest(struct course *c)
 {
 	double start = sim_seconds(&c->sim);
@@ -120,22 +104,25 @@ static void rest(struct course *c)
 
 	if (end <= start)
 		return;
+	early_pings_end(c);
 	watch(c, from);
 	bytes = c->sim.sent_bytes;
 	from = sim_seconds(&c->sim);
 	if (!watch(c, end)) {
 		c->res->converged_s = -1;
-		note(c, &c->last);
+		course_note(c, &c->last);
 	}
 	c->res->rest_s = sim_seconds(&c->sim) - from;
 	c->res->control_bytes_per_node_s =
-		(double)(c->sim.sent_bytes - bytes) / c->res->nodes / c->res->rest_s;
+		(double)(c->sim.sent_bytes - bytes) / live_nodes(&c->sim) / c->res->rest_s;
 }
 
 static void measure(struct course *c)
 {
 	struct violations v = { 0 };
+	struct tally pings;
 	struct snapshot s;
+	uint32_t group;
 
 	snapshot_take(&s, &c->sim);
 	measure_tables(&s, &c->res->tables);
@@ -143,149 +130,21 @@ static void measure(struct course *c)
 	snapshot_free(&s);
 	measure_paths(&c->sim, c->cfg->pairs, &c->res->paths, &v);
 	if (c->res->converged_s >= 0)
-		note(c, &v); /* before that nothing is promised */
+		course_note(c, &v); /* before that nothing is promised */
 	if (c->cfg->map && !sim_map_write(&c->sim, c->cfg->map))
 		fprintf(stderr, "pnsim: %s: cannot be written\n", c->cfg->map);
-	progress(c, "pinging");
+	course_progress(c, "pinging");
 	if (c->cfg->pings == 0)
 		return;
-	traffic_pings(&c->traffic, c->cfg->pings);
-	c->res->pings = c->traffic.ping_count;
-	c->res->answered = c->traffic.answered;
-	c->res->ping_errors = c->traffic.errors;
-	if (c->traffic.answered > 0)
-		c->res->ping_rtt_ms =
-			(double)c->traffic.rtt_sum_ns / c->traffic.answered / 1e6;
-}
-
-/* --- faults ---------------------------------------------------------------- */
-
-static bool leads_root(const struct sim *sim, uint32_t node)
-{
-	const struct net *net = sim->nodes[node].net;
-	struct net_area a;
-	uint16_t f;
-	size_t i;
-
-	for (f = 0; f < net_facet_count(net); f++)
-		for (i = 0; net_area_at(net, f, i, &a); i++)
-			if (a.top == NET_TOP_NONE && a.leading)
-				return true;
-	return false;
-}
-
-/* The node that leads the network of @node; @node itself if it does not live */
-static uint32_t root_leader(const struct sim *sim, uint32_t node)
-{
-	struct net_area a;
-	uint32_t leader = node;
-	size_t i;
-
-	for (i = 0; net_area_at(sim->nodes[node].net, 0, i, &a); i++)
-		if (a.top == NET_TOP_NONE)
-			leader = sim_node_find(sim, a.leader);
-	return leader != UINT32_MAX && sim_node_live(sim, leader) ? leader : node;
-}
-
-/* Each fourth victim is a root's leader, or all are; the others are random. */
-static uint32_t victim(struct course *c, uint32_t number)
-{
-	uint32_t node;
-
-	do
-		node = (uint32_t)rng_below(&c->rng, c->sim.topo->node_count);
-	while (!sim_node_live(&c->sim, node));
-	return c->cfg->kill_leaders || number % 4 == 3 ? root_leader(&c->sim, node) : node;
-}
-
-static void step_with_probes(struct course *c, double end_s)
-{
-	uint64_t before = c->sim.now.ns;
-
-	step(c, end_s);
-	c->probe_debt += (uint64_t)((double)(c->sim.now.ns - before) * c->cfg->probes_per_s);
-	for (; c->probe_debt >= PN_S(1); c->probe_debt -= PN_S(1))
-		traffic_probe(&c->traffic);
-}
-
-/* Return: seconds after @start_s from which on the contracts held; negative: not */
-static double recover(struct course *c, double start_s)
-{
-	double settled = start_s + c->cfg->settle, limit = start_s + c->cfg->recover_within;
-	double good = start_s;
-	bool holds = true;
-
-	if (limit < settled)
-		limit = settled;
-	while (true) {
-		double now;
-
-		step_with_probes(c, limit + HOLD_S);
-		now = sim_seconds(&c->sim);
-		if (!check_now(c, "faults")) {
-			holds = false;
-		} else if (!holds) {
-			holds = true;
-			good = now;
-		}
-		if (holds && now >= settled && (good == start_s || now >= good + HOLD_S))
-			return good - start_s;
-		if (now >= (holds ? limit + HOLD_S : limit))
-			return -1;
-	}
-}
-
-static bool kill_one(struct course *c, uint32_t number)
-{
-	struct run_kill *k = &c->res->kills[number];
-	uint32_t n = c->sim.topo->node_count, i;
-	uint64_t *before = sim_calloc(n, sizeof(*before));
-
-	*k = (struct run_kill){ .node = victim(c, number), .at_s = sim_seconds(&c->sim) };
-	k->was_root_leader = leads_root(&c->sim, k->node);
-	for (i = 0; i < n; i++)
-		if (sim_node_live(&c->sim, i))
-			before[i] = sim_addresses_hash(&c->sim, i);
-	sim_node_crash(&c->sim, k->node, true);
-	c->res->kill_count++;
-	k->recovered_s = recover(c, k->at_s);
-	for (i = 0; i < n; i++) {
-		if (!sim_node_live(&c->sim, i))
-			continue;
-		k->survivors++;
-		k->readdressed += sim_addresses_hash(&c->sim, i) != before[i];
-	}
-	free(before);
-	sim_trace(&c->sim, "%s: crash recovered in %.2f s, %u of %u re-addressed",
-		  c->sim.topo->names[k->node], k->recovered_s, k->readdressed, k->survivors);
-	if (k->recovered_s < 0 || k->recovered_s > c->cfg->recover_within) {
-		struct violations late = { 0 };
-
-		if (violations_any(&c->last))
-			note(c, &c->last);
-		else
-			violation(&late, CHECK_ONE_NETWORK,
-				  "the crash of %.40s at %.3f s took %.3f s to recover from",
-				  c->sim.topo->names[k->node], k->at_s, k->recovered_s);
-		note(c, &late);
-	}
-	return k->recovered_s >= 0;
-}
-
-static void faults(struct course *c)
-{
-	struct violations v = { 0 };
-	struct paths paths;
-	uint32_t i;
-
-	c->res->kills = sim_calloc(c->cfg->kills, sizeof(*c->res->kills));
-	for (i = 0; i < c->cfg->kills && i + 2 < c->sim.topo->node_count; i++)
-		if (!kill_one(c, i))
-			return;
-	if (i == 0)
-		return;
-	measure_paths(&c->sim, c->cfg->pairs, &paths, &v);
-	note(c, &v);
+	group = traffic_add(&c->traffic, SOURCE_PINGS, c->cfg->pings / PING_SPREAD_S,
+			    PING_SPREAD_S, false);
+	course_advance(c, pn_time_add(c->sim.now, (uint64_t)(1e9 * (PING_SPREAD_S + PING_WAIT_S))));
+	traffic_tally(&c->traffic, group, 0, UINT64_MAX, &pings);
+	c->res->pings = pings.asked;
+	c->res->answered = pings.answered;
+	c->res->ping_errors = pings.errors;
+	if (pings.answered > 0)
+		c->res->ping_rtt_ms = (double)pings.rtt_sum_ns / pings.answered / 1e6;
 }
 
 /* --- the whole --------------------------------------------------------------- */
@@ -320,7 +179,7 @@ static void too_late(struct course *c)
 		return;
 	violation(&v, CHECK_ONE_NETWORK, "it took %.2f s to converge, more than %.2f s",
 		  c->res->converged_s, c->cfg->within);
-	note(c, &v);
+	course_note(c, &v);
 }
 
 void run(const struct topology *topo, const struct run_config *cfg, struct run_result *res)
@@ -330,7 +189,7 @@ void run(const struct topology *topo, const struct run_config *cfg, struct run_r
 	memset(res, 0, sizeof(*res));
 	res->nodes = topo->node_count;
 	res->links = topo->edge_count;
-	res->converged_s = res->control_bytes_per_node_s = -1;
+	res->converged_s = res->control_bytes_per_node_s = res->pings99_s = -1;
 	/* A check costs more than a step of a large network */
 	c.step_ns = topo->node_count <= 1000 ? PN_MS(250) : PN_S(1);
 	rng_init(&c.rng, cfg->sim.seed, "faults");
@@ -340,14 +199,20 @@ void run(const struct topology *topo, const struct run_config *cfg, struct run_r
 
 	series_start(&c.sim, &c.traffic);
 
-	if (converge(&c))
+	faults_init(&c.faults, &c.sim, &c.traffic, &cfg->scenario);
+
+	early_pings_begin(&c);
+	if (cfg->scenario.from_start && cfg->scenario.count > 0 ? trial(&c) : converge(&c))
 		rest(&c);
+	traffic_stop(&c.traffic, c.early);
 	measure(&c);
 	too_late(&c);
 	if (cfg->byz.count > 0)
 		damage_measure(&c.sim, cfg->byz.within, &res->damage);
 	if (res->converged_s >= 0)
-		faults(&c);
+		crashes(&c);
+	if (res->converged_s >= 0 && cfg->scenario.count > 0 && !cfg->scenario.from_start)
+		trial(&c);
 
 	res->virtual_s = sim_seconds(&c.sim);
 	res->mem_per_node = (double)c.sim.mem_bytes / topo->node_count;
@@ -357,12 +222,16 @@ void run(const struct topology *topo, const struct run_config *cfg, struct run_r
 	if (cfg->dump)
 		sim_dump(&c.sim);
 	series_stop();
+	faults_fini(&c.faults);
 	traffic_fini(&c.traffic);
 	res->frames_lost = c.sim.lost_frames;
 	res->frames_misdirected = c.sim.misdirected_frames;
+	res->frames_queue_dropped = c.sim.queue_dropped;
+	res->frames_duplicated = c.sim.duplicated_frames;
+	res->packets_peak = c.sim.pool.count - c.sim.pool_low;
 	sim_fini(&c.sim);
 	byz_end();
-	note(&c, &c.sim.violations);
+	course_note(&c, &c.sim.violations);
 	if (cfg->progress)
 		fputs("\r\033[K", stderr);
 }
@@ -370,6 +239,8 @@ void run(const struct topology *topo, const struct run_config *cfg, struct run_r
 void run_result_free(struct run_result *res)
 {
 	free(res->kills);
+	free(res->trial.items);
+	free(res->trial.moves);
 	free(res->counters);
 	damage_free(&res->damage);
 }

@@ -6,7 +6,9 @@
 #include "tests/sim/check.h"
 #include "tests/sim/damage.h"
 #include "tests/sim/measure.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/medium.h"
+#include "tests/sim/scenario.h"
 
 struct run_config {
 	struct sim_config sim;
@@ -17,6 +19,8 @@ struct run_config {
 	double settle;		/* seconds watched after a crash, at least */
 	uint32_t kills;
 	bool kill_leaders;	/* each victim leads the root; else each fourth */
+	struct scenario scenario; /* count 0: none */
+	uint32_t early_pings;	/* every quarter second while it converges */
 	uint32_t pings;
 	uint32_t pairs;
 	struct byz_config byz;	/* Byzantine nodes */
@@ -30,14 +34,47 @@ struct run_kill {
 	uint32_t node;
 	double at_s;
 	double recovered_s;	/* negative: not within the bound */
-	uint32_t readdressed;	/* surviving nodes */
-	uint32_t survivors;
+	uint32_t readdressed, survivors; /* nodes */
+	uint32_t facets_readdressed, facets; /* of survivors */
 	bool was_root_leader;
+	uint32_t pairs, pairs_through; /* that sent packets all the time; through the node */
+	double outage_s, outage_through_s, outage_worst_s; /* worth of lost packets */
+};
+
+/* Pings or lookups that a fault of the scenario asked for */
+struct run_item {
+	uint32_t fault;
+	enum fault_kind kind;
+	unsigned line;
+	double at_s;
+	uint32_t rounds, asked, answered, failed, errors;
+	uint64_t rtt_sum_ns;
+	double worst;		/* share answered of a round */
+	double cost_median, cost_p95; /* of lookups, in ways there and back */
+};
+
+struct run_move {
+	uint32_t node;
+	double at_s, frames;	/* that the move caused */
+	double ring[MOVE_RINGS]; /* by distance from the node */
+	uint32_t reach, touched; /* links; nodes */
+};
+
+struct run_trial {
+	bool ran;
+	double from_s, until_s, recovered_s; /* the last after that; negative: not */
+	uint32_t crashes, returns, joined, link_changes;
+	uint64_t walks, walks_ended, walks_looped; /* while faults lasted */
+	struct run_item *items;	/* owned */
+	uint32_t item_count;
+	struct run_move *moves;	/* owned */
+	uint32_t move_count;
 };
 
 struct run_result {
 	uint32_t nodes, links, components;
 	double converged_s;	/* all invariants hold from then on; negative: never */
+	double pings99_s;	/* from then on 99 % of pings arrive; negative: never */
 	uint32_t relapses;	/* times they ceased to hold before the first fault */
 	double virtual_s;
 	struct tables tables;
@@ -48,7 +85,9 @@ struct run_result {
 	double ping_rtt_ms;
 	uint64_t probes, probes_arrived;
 	double mem_per_node;	/* bytes */
-	uint64_t frames_lost, frames_misdirected;
+	uint32_t packets_peak;	/* buffers in use at a time */
+	uint64_t frames_lost, frames_misdirected, frames_queue_dropped, frames_duplicated;
+	struct run_trial trial;
 	struct damage damage;	/* by Byzantine nodes; pairs 0: not measured */
 	struct run_kill *kills;	/* owned */
 	uint32_t kill_count;

@@ -7,6 +7,7 @@
  * every row, so that the line does not shake. */
 #include "tests/sim/node.h"
 #include "tests/sim/series.h"
+#include "tests/sim/measure.h"
 #include "tests/sim/util.h"
 
 
@@ -176,7 +177,7 @@ void series_row(const struct snapshot *s, const struct violations *v, const char
 		reachable(s), (double)(sim->sent_bytes - series.bytes) / node_s,
 		(double)(sim->sent_frames - series.frames) / node_s,
 		(unsigned long long)(sim->lost_frames - series.lost), readdressed);
-	fprintf(series.f, ",%u,%u,%llu,%llu,", t->ping_count, t->answered,
+	fprintf(series.f, ",%u,%u,%llu,%llu,", t->ping_count, t->ping_answered,
 		(unsigned long long)t->probe_sent, (unsigned long long)t->probe_arrived);
 	if (answered >= 0)
 		fprintf(series.f, "%.4f", answered);

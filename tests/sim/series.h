@@ -8,7 +8,7 @@
 #define SIM_SERIES_H
 
 #include "tests/sim/check.h"
-#include "tests/sim/measure.h"
+#include "tests/sim/traffic.h"
 #include "tests/sim/medium.h"
 
 /** series_create() - all rows of the run to come go to @file

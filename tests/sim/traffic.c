@@ -94,6 +94,7 @@ static void on_echo(struct traffic *t, struct question *q, const struct net_even
 		return;
 	}
 	q->answer_ns = sim->now.ns;
+	t->ping_answered++;
 	if (sim_node_find(sim, ev->id) == q->to)
 		return;
 	q->wrong = true;
@@ -155,6 +156,7 @@ static void ask(struct traffic *t, const struct source *s)
 		q.way_ns = 2 * (float)sim->cfg.link.delay_ns *
 			   (float)measure_distance(sim, q.from, q.to);
 	t->questions[t->question_count++] = q;
+	t->ping_count += !q.lookup;
 	net = sim->nodes[q.from].net;
 	if (q.lookup)
 		net_lookup(net, sim->nodes[q.to].hit, token, sim_clock(sim, q.from));

@@ -64,6 +64,7 @@ struct traffic {
 	uint32_t source_count, groups;
 	struct question *questions;
 	uint32_t question_count, question_cap, closed;
+	uint32_t ping_count, ping_answered; /* of all groups */
 	uint32_t *component;	/* of nodes, as of: */
 	uint64_t component_changes;
 	struct probe *probes;	/* ring */
