@@ -464,7 +464,8 @@ int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt
 	PN_ASSERT(facet_live(net, facet));
 	PN_ASSERT(pn_pkt_headroom(pkt) >= NET_HDR_LEN);
 	pn_pkt_push(pkt, NET_HDR_LEN);
-	hdr->level = NET_LEVEL_ANY;
+	if (!(hdr->flags & NET_HDR_F_KEY))
+		hdr->level = NET_LEVEL_ANY;
 	hdr->hops = hdr->hops ? hdr->hops : NET_HOPS_DEFAULT;
 	hdr->src = facet_addr(net, facet);
 	hdr->src_tag = net->tag;

@@ -43,8 +43,13 @@ struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struc
  *  Return: 0 or 1 */
 unsigned fwd_key_pick(uint64_t key, uint64_t area_id, const uint32_t count[2]);
 
-/** fwd_key_is_ours() - does the walk for @key end at one of our facets? */
-bool fwd_key_is_ours(const struct net *net, uint64_t key);
+/** fwd_key_walk() - the walk for @key inside the area of a facet that has 2^base addresses
+ *  Return: the level at which it leaves the facet's side; -1: it ends at the facet */
+int fwd_key_walk(const struct net *net, uint16_t facet, uint64_t key, unsigned base);
+
+/** fwd_key_start() - the header of a packet that begins such a walk there */
+void fwd_key_start(const struct net *net, uint16_t facet, uint64_t key, unsigned base,
+		   struct net_hdr *hdr);
 
 /* Header -------------------------------------------------------------------- */
 

@@ -27,7 +27,8 @@
  * both; L is k and one flag is the pick until the packet has arrived in that
  * child, then the next lower level follows.  Levels above L are not looked at
  * again: a count that differs between two nodes cannot turn the packet back.  A
- * level without sibling counts as arrived, so the walk always ends at a node.
+ * level without sibling counts as arrived, so the walk always ends at a node.  A walk
+ * inside one area begins as if that area had been picked.
  */
 #include "pnstackd/net/fwd.h"
 
@@ -271,15 +272,22 @@ struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struc
 	return hop;
 }
 
-bool fwd_key_is_ours(const struct net *net, uint64_t key)
+int fwd_key_walk(const struct net *net, uint16_t facet, uint64_t key, unsigned base)
 {
-	unsigned bit = 0;
+	unsigned bit = facet_addr(net, facet) >> (base < 63 ? base : 63) & 1;
 
-	for (uint16_t f = 0; f < facet_max(net); f++) {
-		if (facet_live(net, f) && hop_key_level(net, f, key, NET_LEVEL_ANY, &bit) < 0)
-			return true;
-	}
-	return false;
+	return hop_key_level(net, facet, key, base, &bit);
+}
+
+void fwd_key_start(const struct net *net, uint16_t facet, uint64_t key, unsigned base,
+		   struct net_hdr *hdr)
+{
+	/* As if the area itself had been picked, and the packet had arrived there. */
+	hdr->dst = key;
+	hdr->level = (uint8_t)base;
+	hdr->flags = NET_HDR_F_KEY;
+	if (facet_addr(net, facet) >> (base < 63 ? base : 63) & 1)
+		hdr->flags |= NET_HDR_F_KEY_BIT;
 }
 
 int net_next_hop(const struct net *net, uint16_t facet, uint64_t dst, uint8_t *level,

@@ -2,20 +2,20 @@
 /* lookup_client.c - asking for an identity's addresses.  The rules are told in
  * lookup.c.
  *
- * A query has one random number for all its attempts, so that a late answer to
- * an early attempt still counts.  An answer that is no newer than what the asker
- * knows already is kept while the other replicas are asked for news. */
+ * A query goes up in steps: step i < scopes - 1 asks in the i-th of our areas, the
+ * steps from there on are the replicas in the whole network, the nearest first.  The first
+ * of these is asked alone, both others together, then, in further rounds, all.  A query has one
+ * random number for all its attempts, so that a late answer to an early attempt still
+ * counts.  An answer that is no newer than what the asker knows already is as good as
+ * none, for him; those who only want to know are told at once. */
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/peer.h"
 
-#define ATTEMPTS_MAX 9
+#define ROUNDS_MAX 3                 /* in which all replicas are asked */
+#define ATTEMPTS_MAX (LOOKUP_STEPS + ROUNDS_MAX * LOOKUP_REPLICAS)
 #define PAUSE_NS PN_MS(400)
 #define NEGATIVE_NS PN_S(1)
-
-static const uint64_t timeout_ns[ATTEMPTS_MAX / LOOKUP_REPLICAS] = {
-	PN_MS(250), PN_MS(300), PN_MS(400)
-};
 
 void client_init(struct net *net)
 {
@@ -51,10 +51,12 @@ static void negative_add(struct lookup *lk, const uint8_t hit[PN_HIT_LEN], struc
 	memcpy(n->hit, hit, PN_HIT_LEN);
 }
 
+/* @rec: inside its area; NULL: not found */
 static void query_tell(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token,
 		       const struct addr_record *rec)
 {
 	struct net_event *ev = net_event_push(net, NET_EV_LOOKUP);
+	uint64_t prefix = 0;
 
 	ev->token = token;
 	memcpy(ev->hit, hit, PN_HIT_LEN);
@@ -62,36 +64,43 @@ static void query_tell(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t 
 		ev->reason = NET_ERR_UNKNOWN;
 		return;
 	}
+	(void)addr_prefix(net, rec->area, rec->base, &prefix);
 	memcpy(ev->id, rec->id, PN_ID_LEN);
 	ev->addr_count = rec->count;
-	ev->addr = rec->addrs[0];
-	memcpy(ev->addrs, rec->addrs, rec->count * sizeof(rec->addrs[0]));
+	for (unsigned i = 0; i < ev->addr_count; i++)
+		ev->addrs[i] = prefix | rec->addrs[i];
+	ev->addr = ev->addrs[0];
 }
 
-/* The end of a query, with a record or none.  @rec is not in the query. */
+static void waiters_tell(struct net *net, const struct query *q, const struct addr_record *rec)
+{
+	struct lookup *lk = net->lookup;
+
+	for (unsigned i = 0; i < lk->waiter_max; i++) {
+		struct waiter *w = &lk->waiters[i];
+
+		if (w->used && w->query == (uint8_t)(q - lk->queries)) {
+			w->used = false;
+			query_tell(net, q->hit, w->token, rec);
+		}
+	}
+}
+
+/* The end of a query, with a record or none. */
 static void query_end(struct net *net, struct query *q, const struct addr_record *rec,
 		      struct pn_time now)
 {
-	struct lookup *lk = net->lookup;
-	uint8_t index = (uint8_t)(q - lk->queries);
 	bool for_peer = q->for_peer;
 	uint8_t hit[PN_HIT_LEN];
 
 	memcpy(hit, q->hit, PN_HIT_LEN);
 	timer_set(net, &q->timer, PN_TIME_NEVER);
 	q->used = false;
-	if (!rec) {
+	if (!rec && !q->stale) {
 		count(net, lookup_unknown);
-		negative_add(lk, hit, now);
+		negative_add(net->lookup, hit, now);
 	}
-	for (unsigned i = 0; i < lk->waiter_max; i++) {
-		struct waiter *w = &lk->waiters[i];
-
-		if (w->used && w->query == index) {
-			w->used = false;
-			query_tell(net, hit, w->token, rec);
-		}
-	}
+	waiters_tell(net, q, rec);
 	/* Last: peer.c may begin another query, perhaps in this very slot. */
 	if (rec)
 		peer_on_record(net, rec, now);
@@ -99,66 +108,123 @@ static void query_end(struct net *net, struct query *q, const struct addr_record
 		peer_on_lookup_failed(net, hit, now);
 }
 
-static void query_fail(struct net *net, struct query *q, struct pn_time now)
-{
-	struct addr_record rec = q->stale;
+/* Steps ------------------------------------------------------------------------- */
 
-	query_end(net, q, q->have_stale ? &rec : NULL, now);
+/* The replicas in the order in which they are asked. */
+static void replica_order(const struct net *net, const uint8_t hit[PN_HIT_LEN], unsigned base,
+			  uint8_t order[LOOKUP_REPLICAS])
+{
+	int away[LOOKUP_REPLICAS];
+
+	for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++) {
+		unsigned i = r;
+
+		away[r] = fwd_key_walk(net, 0, lookup_key(hit, r), base);
+		for (; i > 0 && away[order[i - 1]] > away[r]; i--)
+			order[i] = order[i - 1];
+		order[i] = r;
+	}
 }
 
-static void query_send(struct net *net, struct query *q, struct pn_time now)
+static void query_send(struct net *net, struct query *q, unsigned step,
+		       const struct tree_scope *scope, struct pn_time now)
 {
-	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .flags = NET_HDR_F_KEY,
-			       .replica = q->replica, .dst = lookup_key(q->hit, q->replica),
+	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP,
 			       .flow = (uint16_t)net_random_u64(net) };
-	uint8_t buf[LOOKUP_QUERY_MAX] = { 0 };
+	uint8_t buf[LOOKUP_QUERY_MAX] = { 0 }, order[LOOKUP_REPLICAS] = { 0 };
 	struct pn_wr w;
 
-	PN_ASSERT(q->attempts < ATTEMPTS_MAX);
 	PN_ASSERT(q->want <= sizeof(buf));
+	PN_ASSERT(step < LOOKUP_STEPS);
+	if (q->attempts >= ATTEMPTS_MAX)
+		return;
+	q->attempts++;
+	if (step + 1u >= q->scopes) {
+		replica_order(net, q->hit, scope->base, order);
+		hdr.replica = order[step + 1u - q->scopes];
+	}
+	fwd_key_start(net, 0, lookup_key(q->hit, hdr.replica), scope->base, &hdr);
 	pn_wr_init(&w, buf, sizeof(buf));
 	pn_wr_u8(&w, LOOKUP_QUERY);
-	pn_wr_u8(&w, q->replica);
+	pn_wr_u8(&w, step);
 	pn_wr_u8(&w, 0);
 	pn_wr_u64(&w, q->qid);
 	pn_wr_bytes(&w, q->hit, PN_HIT_LEN);
+	pn_wr_u64(&w, scope->area);
 	PN_ASSERT(w.len == LOOKUP_QUERY_LEN);
-	timer_set(net, &q->timer, pn_time_add(now, timeout_ns[q->attempts / LOOKUP_REPLICAS]));
-	q->attempts++;
+	q->pending |= 1u << step;
+	q->sent_at = now;
 	count(net, lookup_queries);
 	(void)fwd_originate(net, 0, &hdr, buf, q->want, now);
 }
 
-/* The next replica that has not said that it does not know. */
-static void query_next(struct net *net, struct query *q, struct pn_time now)
+/* Our areas may have changed since the query began: then it begins again.
+ * Return: how many there are; 0: we do not know now */
+static unsigned query_scopes(struct net *net, struct query *q,
+			     struct tree_scope scopes[TREE_SCOPES_MAX])
 {
-	if (q->attempts >= ATTEMPTS_MAX) {
-		query_fail(net, q, now);
-		return;
+	unsigned n = tree_scopes(net, 0, scopes);
+
+	if (n > 0 && n != q->scopes) {
+		q->scopes = (uint8_t)n;
+		q->next = 0;
+		q->unknown = 0;
 	}
-	for (unsigned i = 0; i < LOOKUP_REPLICAS; i++) {
-		q->replica = (uint8_t)((q->replica + 1) % LOOKUP_REPLICAS);
-		if (!(q->unknown & 1u << q->replica))
-			break;
-	}
-	query_send(net, q, now);
+	return n;
 }
 
-/* @replica has nothing (new). */
-static void query_unknown(struct net *net, struct query *q, uint8_t replica, struct pn_time now)
+/* The next step, or steps: those that have not said that they do not know. */
+static void query_next(struct net *net, struct query *q, struct pn_time now)
 {
-	q->unknown |= (uint8_t)(1u << replica);
-	if (q->pausing)
+	struct tree_scope scopes[TREE_SCOPES_MAX];
+	unsigned n = query_scopes(net, q, scopes), last = n + LOOKUP_REPLICAS - 1;
+	unsigned from = q->next, to = from + 1;
+	uint64_t wait;
+
+	if (n == 0) {                    /* our network is being put together */
+		from = to = last = 0;
+		q->rounds++;
+	} else if (from >= last) {
+		from = n - 1;
+		to = last;
+		q->rounds++;
+	} else if (from == n) {
+		to = last;
+	}
+	if (q->rounds >= ROUNDS_MAX || q->attempts >= ATTEMPTS_MAX) {
+		query_end(net, q, NULL, now);
 		return;
-	if (q->unknown != (1u << LOOKUP_REPLICAS) - 1) {
-		if (replica == q->replica)
-			query_next(net, q, now);
+	}
+	q->next = (uint8_t)to;
+	q->pending = 0;
+	wait = n ? lookup_timeout_ns(net, scopes[from < n ? from : n - 1].base) : PAUSE_NS;
+	timer_set(net, &q->timer, pn_time_add(now, wait << q->rounds));
+	for (unsigned i = from; i < to; i++) {
+		if (!(q->unknown & 1u << i))
+			query_send(net, q, i, &scopes[i < n ? i : n - 1], now);
+	}
+}
+
+/* That step has nothing (new). */
+static void query_unknown(struct net *net, struct query *q, unsigned step, struct pn_time now)
+{
+	uint32_t all = (1u << LOOKUP_REPLICAS) - 1;
+
+	PN_ASSERT(q->scopes > 0);
+	q->unknown |= 1u << step;
+	if (q->pausing || !(q->pending & 1u << step))
+		return;
+	q->pending &= ~(1u << step);
+	if (q->pending)
+		return;
+	if ((q->unknown >> (q->scopes - 1) & all) != all) {
+		query_next(net, q, now);
 		return;
 	}
 	/* Nobody: it may be registering just now.  With an old record in hand that
 	 * is worth no wait. */
-	if (q->retried || q->have_stale) {
-		query_fail(net, q, now);
+	if (q->retried || q->stale) {
+		query_end(net, q, NULL, now);
 		return;
 	}
 	q->retried = true;
@@ -179,6 +245,8 @@ void client_expire(struct net *net, uint32_t index, struct pn_time now)
 	query_next(net, q, now);
 }
 
+/* Asking -------------------------------------------------------------------------- */
+
 static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN], struct pn_time now)
 {
 	struct lookup *lk = net->lookup;
@@ -192,8 +260,7 @@ static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN],
 		*q = (struct query){ .used = true, .want = LOOKUP_QUERY_WANT, .timer = timer };
 		memcpy(q->hit, hit, PN_HIT_LEN);
 		q->qid = net_random_u64(net);
-		q->replica = (uint8_t)(net_random_u64(net) % LOOKUP_REPLICAS);
-		query_send(net, q, now);
+		query_next(net, q, now);
 		return q;
 	}
 	count(net, lookup_busy);
@@ -203,16 +270,18 @@ static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN],
 int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
 		 struct pn_time now)
 {
-	struct query *q = query_find(net->lookup, hit);
+	struct lookup *lk = net->lookup;
+	struct query *q = query_find(lk, hit);
 
-	if (!q && negative_has(net->lookup, hit, now))
+	if (!q && negative_has(lk, hit, now))
 		return PN_EUNREACH;
 	if (!q)
 		q = query_begin(net, hit, now);
 	if (!q)
 		return PN_EFULL;
 	q->for_peer = true;
-	q->min_seq = q->min_seq > min_seq ? q->min_seq : min_seq;
+	if (q->min_seq < min_seq)
+		q->min_seq = min_seq;
 	return 0;
 }
 
@@ -220,11 +289,12 @@ void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, 
 {
 	struct lookup *lk = net->lookup;
 	struct query *q = query_find(lk, hit);
+	uint8_t raw[ADDR_RECORD_MAX];
 	struct addr_record own;
 
 	net->now = now;
 	if (memcmp(hit, net->hit, PN_HIT_LEN) == 0 &&
-	    addr_record_parse(&own, lk->own, lk->own_len) == 0) {
+	    addr_record_parse(&own, raw, own_record(net, 0, raw, sizeof(raw))) == 0) {
 		query_tell(net, hit, token, &own);
 		return;
 	}
@@ -244,63 +314,96 @@ void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, 
 	query_tell(net, hit, token, NULL);
 }
 
+/* Answers --------------------------------------------------------------------------- */
+
 /* An answer with a record.  Return: false if it is not one that counts */
-static bool query_on_record(struct net *net, struct query *q, struct pn_rd *rd, uint8_t replica,
+static bool query_on_record(struct net *net, struct query *q, struct pn_rd *rd, unsigned step,
 			    struct pn_time now)
 {
 	const uint8_t *raw = rd->at;
 	size_t len = pn_rd_left(rd);
 	struct addr_record rec;
+	uint64_t prefix;
 
 	if (addr_record_parse(&rec, raw, len) < 0 || memcmp(rec.hit, q->hit, PN_HIT_LEN) != 0 ||
 	    addr_record_verify(&rec, raw, len) < 0)
 		return false;
+	if (!addr_prefix(net, rec.area, rec.base, &prefix)) {
+		count(net, lookup_elsewhere);    /* we have left that area meanwhile */
+		query_unknown(net, q, step, now);
+		return true;
+	}
 	if (rec.seq > q->min_seq) {
 		query_end(net, q, &rec, now);
 		return true;
 	}
-	q->have_stale = true;
-	q->stale = rec;
-	query_unknown(net, q, replica, now);
+	q->stale = true;
+	waiters_tell(net, q, &rec);
+	query_unknown(net, q, step, now);
 	return true;
+}
+
+static void query_on_longer(struct net *net, struct query *q, unsigned step, uint16_t want,
+			    struct pn_time now)
+{
+	struct tree_scope scopes[TREE_SCOPES_MAX];
+	unsigned n = query_scopes(net, q, scopes);
+
+	if (q->want < want)
+		q->want = want;
+	if (n > 0 && step < n + LOOKUP_REPLICAS - 1)
+		query_send(net, q, step, &scopes[step < n ? step : n - 1], now);
+}
+
+static struct query *query_by_id(struct lookup *lk, uint64_t qid)
+{
+	for (unsigned i = 0; i < lk->query_max; i++) {
+		if (lk->queries[i].used && lk->queries[i].qid == qid)
+			return &lk->queries[i];
+	}
+	return NULL;
+}
+
+static void query_measure(struct net *net, const struct query *q, unsigned step, struct pn_time now)
+{
+	struct tree_scope scopes[TREE_SCOPES_MAX];
+	unsigned n = tree_scopes(net, 0, scopes);
+
+	if (n == q->scopes && (q->pending & 1u << step))
+		lookup_rtt_sample(net, scopes[step < n ? step : n - 1].base,
+				  pn_time_since(now, q->sent_at));
 }
 
 void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 {
-	struct lookup *lk = net->lookup;
-	uint8_t replica = pn_rd_u8(rd);
+	uint8_t step = pn_rd_u8(rd);
 	uint8_t status = pn_rd_u8(rd);
 	uint64_t qid = pn_rd_u64(rd);
-	struct query *q = NULL;
+	struct query *q = rd->bad ? NULL : query_by_id(net->lookup, qid);
 
-	for (unsigned i = 0; i < lk->query_max && !q; i++) {
-		if (lk->queries[i].used && lk->queries[i].qid == qid)
-			q = &lk->queries[i];
-	}
-	if (rd->bad || replica >= LOOKUP_REPLICAS) {
+	if (rd->bad || step >= LOOKUP_STEPS) {
 		count(net, lookup_bad);
 		return;
 	}
-	if (!q)
-		return;                  /* late, another replica was faster */
+	if (!q || q->scopes == 0 || step + 1u > q->scopes + LOOKUP_REPLICAS - 1u)
+		return;                  /* late, another one was faster */
+	query_measure(net, q, step, now);
 	if (status == ANSWER_RECORD) {
-		if (query_on_record(net, q, rd, replica, now))
+		if (query_on_record(net, q, rd, step, now))
 			return;
 	} else if (status == ANSWER_UNKNOWN && pn_rd_finish(rd)) {
-		query_unknown(net, q, replica, now);
+		query_unknown(net, q, step, now);
 		return;
 	} else if (status == ANSWER_LONGER) {
 		uint16_t want = pn_rd_u16(rd);
 
-		if (pn_rd_finish(rd) && want > q->want && want <= LOOKUP_QUERY_MAX &&
-		    q->attempts < ATTEMPTS_MAX && !q->pausing) {
-			q->want = want;
-			q->replica = replica;
-			query_send(net, q, now);
+		if (pn_rd_finish(rd) && want > LOOKUP_QUERY_WANT && want <= LOOKUP_QUERY_MAX &&
+		    (q->pending & 1u << step)) {
+			query_on_longer(net, q, step, want, now);
 			return;
 		}
 	}
 	/* Whoever answers nonsense knows nothing. */
 	count(net, lookup_bad);
-	query_unknown(net, q, replica, now);
+	query_unknown(net, q, step, now);
 }

@@ -2,21 +2,35 @@
 /* lookup_record.c - signed address records: build, parse, verify; their keys */
 #include "pnstackd/net/lookup.h"
 
+static unsigned addr_width(unsigned base)
+{
+	return base <= 8 ? 1 : (base + 7) / 8;
+}
+
 size_t addr_record_build(const struct net *net, const struct addr_record *rec, uint8_t *buf,
 			 size_t cap)
 {
+	unsigned width = addr_width(rec->base), n = rec->count;
+	unsigned fit = (ADDR_RECORD_MAX - ADDR_RECORD_HEAD - 64) / width;
 	uint8_t sig[64];
 	struct pn_wr w;
 
 	PN_ASSERT(rec->count >= 1);
 	PN_ASSERT(rec->count <= NET_ADDRS_MAX);
+	PN_ASSERT(rec->base <= 64);
+	n = n < fit ? n : fit;
 	pn_wr_init(&w, buf, cap);
 	pn_wr_bytes(&w, net->id, PN_ID_LEN);
 	pn_wr_u64(&w, rec->seq);
-	pn_wr_u32(&w, rec->lifetime_s);
-	pn_wr_u16(&w, rec->count);
-	for (unsigned i = 0; i < rec->count; i++)
-		pn_wr_u64(&w, rec->addrs[i]);
+	pn_wr_u32(&w, rec->stamp);
+	pn_wr_u16(&w, rec->lifetime_s);
+	pn_wr_u64(&w, rec->area);
+	pn_wr_u8(&w, rec->base);
+	pn_wr_u8(&w, n);
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned byte = width; byte-- > 0;)
+			pn_wr_u8(&w, rec->addrs[i] >> (8 * byte) & 0xff);
+	}
 	if (!pn_wr_ok(&w))
 		return 0;
 	net_sign(net, SIGN_LOOKUP, buf, w.len, sig);
@@ -32,15 +46,22 @@ int addr_record_parse(struct addr_record *rec, const uint8_t *buf, size_t len)
 	pn_rd_init(&rd, buf, len);
 	pn_rd_copy(&rd, r.id, PN_ID_LEN);
 	r.seq = pn_rd_u64(&rd);
-	r.lifetime_s = pn_rd_u32(&rd);
-	r.count = pn_rd_u16(&rd);
-	if (rd.bad || r.count < 1 || r.count > NET_ADDRS_MAX ||
+	r.stamp = pn_rd_u32(&rd);
+	r.lifetime_s = pn_rd_u16(&rd);
+	r.area = pn_rd_u64(&rd);
+	r.base = pn_rd_u8(&rd);
+	r.count = pn_rd_u8(&rd);
+	if (rd.bad || r.count < 1 || r.count > NET_ADDRS_MAX || r.base > 64 || r.area == 0 ||
 	    r.lifetime_s < 1 || r.lifetime_s > ADDR_LIFETIME_MAX)
 		return PN_EBADMSG;
-	for (unsigned i = 0; i < r.count; i++)
-		r.addrs[i] = pn_rd_u64(&rd);
+	for (unsigned i = 0; i < r.count; i++) {
+		for (unsigned byte = addr_width(r.base); byte > 0; byte--)
+			r.addrs[i] = r.addrs[i] << 8 | pn_rd_u8(&rd);
+		if (r.addrs[i] != addr_low(r.addrs[i], r.base))
+			return PN_EBADMSG;
+	}
 	pn_rd_skip(&rd, 64);
-	if (!pn_rd_finish(&rd))
+	if (!pn_rd_finish(&rd) || len > ADDR_RECORD_MAX)
 		return PN_EBADMSG;
 	net_identity_hit(r.id, r.hit);
 	*rec = r;
@@ -53,6 +74,22 @@ int addr_record_verify(const struct addr_record *rec, const uint8_t *buf, size_t
 	if (!net_verify(rec->id, SIGN_LOOKUP, buf, len - 64, buf + len - 64))
 		return PN_EAUTH;
 	return 0;
+}
+
+bool addr_record_newer(uint64_t seq, uint32_t stamp, uint64_t old_seq, uint32_t old_stamp)
+{
+	return seq != old_seq ? seq > old_seq : stamp > old_stamp;
+}
+
+bool addr_prefix(const struct net *net, uint64_t area, unsigned base, uint64_t *prefix)
+{
+	for (uint16_t f = 0; f < facet_max(net); f++) {
+		if (!facet_live(net, f) || tree_area_base(net, f, area) != (int)base)
+			continue;
+		*prefix = facet_addr(net, f) - addr_low(facet_addr(net, f), base);
+		return true;
+	}
+	return false;
 }
 
 uint64_t lookup_key(const uint8_t hit[PN_HIT_LEN], uint8_t replica)

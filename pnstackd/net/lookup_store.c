@@ -1,335 +1,247 @@
 /* SPDX-License-Identifier: ISC */
-/* lookup_store.c - the anchor: records kept for others, and handing them on.
- * The rules are told in lookup.c. */
+/* lookup_store.c - the anchor: what it takes, what it answers.  The rules are told in
+ * lookup.c. */
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/fwd.h"
 
-#define SCAN_NS PN_S(2)
-#define SCAN_COUNT 8                 /* records looked at then */
-#define HURRY_NS PN_MS(40)           /* after our address changed, until all were seen */
-#define HAND_NS PN_MS(200)           /* doubled at each attempt */
-#define HAND_MAX 6                   /* attempts; then again at the next look */
-
-void store_init(struct net *net)
-{
-	struct lookup *lk = net->lookup;
-
-	for (uint32_t i = 0; i <= lk->bucket_mask; i++)
-		lk->buckets[i] = STORED_NONE;
-	lk->record_free = STORED_NONE;
-	lk->record_fresh = 0;
-}
-
-static uint32_t *store_bucket(struct lookup *lk, const uint8_t hit[PN_HIT_LEN], uint8_t replica)
-{
-	struct pn_rd r;
-	uint64_t a, b;
-
-	pn_rd_init(&r, hit, PN_HIT_LEN);
-	a = pn_rd_u64(&r);
-	b = pn_rd_u64(&r);
-	return &lk->buckets[mix64(mix64(a ^ lk->secret) ^ b ^ replica) & lk->bucket_mask];
-}
-
-struct stored *store_find(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica)
-{
-	struct lookup *lk = net->lookup;
-
-	for (uint32_t i = *store_bucket(lk, hit, replica); i != STORED_NONE;
-	     i = lk->records[i].next) {
-		struct stored *s = &lk->records[i];
-
-		if (s->replica == replica && memcmp(s->hit, hit, PN_HIT_LEN) == 0)
-			return s;
-	}
-	return NULL;
-}
-
-static void store_remove(struct net *net, struct stored *s)
-{
-	struct lookup *lk = net->lookup;
-	uint32_t index = (uint32_t)(s - lk->records);
-	uint32_t *link = store_bucket(lk, s->hit, s->replica);
-
-	PN_ASSERT(s->used);
-	while (*link != index)
-		link = &lk->records[*link].next;
-	*link = s->next;
-	timer_set(net, &s->timer, PN_TIME_NEVER);
-	s->used = false;
-	s->next = lk->record_free;
-	lk->record_free = index;
-	lk->record_count--;
-}
-
-/* Room for one more: the record that ends first goes. */
-static void store_evict(struct net *net)
-{
-	struct lookup *lk = net->lookup;
-	struct stored *first = NULL;
-
-	for (uint32_t i = 0; i < lk->record_fresh; i++) {
-		struct stored *s = &lk->records[i];
-
-		if (s->used && (!first || pn_time_before(s->expires, first->expires)))
-			first = s;
-	}
-	PN_ASSERT(first);
-	count(net, lookup_full);
-	store_remove(net, first);
-}
-
-/* Return: the index of an entry that nobody uses */
-static uint32_t store_place(struct net *net)
-{
-	struct lookup *lk = net->lookup;
-	uint32_t index;
-
-	if (lk->record_free == STORED_NONE && lk->record_fresh < lk->record_max) {
-		index = lk->record_fresh++;
-		timer_init(&lk->records[index].timer, TIMER_RECORD, index);
-		return index;
-	}
-	if (lk->record_free == STORED_NONE)
-		store_evict(net);
-	index = lk->record_free;
-	lk->record_free = lk->records[index].next;
-	return index;
-}
-
-/* Return: NULL when this node keeps no records at all */
-static struct stored *store_insert(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica)
-{
-	struct lookup *lk = net->lookup;
-	struct stored *s;
-	uint32_t *bucket;
-	uint32_t index;
-
-	if (lk->record_max == 0) {
-		count(net, lookup_full);
-		return NULL;
-	}
-	index = store_place(net);
-	s = &lk->records[index];
-	lk->record_count++;
-	bucket = store_bucket(lk, hit, replica);
-	s->used = true;
-	s->replica = replica;
-	memcpy(s->hit, hit, PN_HIT_LEN);
-	s->next = *bucket;
-	*bucket = index;
-	return s;
-}
-
-static void store_rearm(struct net *net, struct stored *s)
-{
-	timer_set(net, &s->timer, s->handing ? pn_time_min(s->expires, s->next_try) : s->expires);
-}
-
 /* Storing -------------------------------------------------------------------- */
 
-static void store_acknowledge(struct net *net, const struct net_hdr *hdr,
-			      const uint8_t hit[PN_HIT_LEN], uint8_t replica,
-			      enum lookup_stored status, uint64_t cookie,
+struct store {                       /* a STORE that came in */
+	const struct net_hdr *hdr;
+	uint8_t replica, flags;
+	uint64_t left_ns, cookie;
+	const uint8_t *raw;
+	size_t len;
+	struct addr_record rec;
+};
+
+static int store_parse(struct store *m, const struct net_hdr *hdr, struct pn_rd *rd)
+{
+	m->hdr = hdr;
+	m->replica = pn_rd_u8(rd);
+	m->flags = pn_rd_u8(rd);
+	m->left_ns = PN_MS(pn_rd_u32(rd));
+	m->cookie = pn_rd_u64(rd);
+	m->len = pn_rd_left(rd);
+	m->raw = rd->at;
+	if (rd->bad || m->replica >= LOOKUP_REPLICAS ||
+	    addr_record_parse(&m->rec, m->raw, m->len) < 0 ||
+	    hdr->dst != lookup_key(m->rec.hit, m->replica))
+		return PN_EBADMSG;
+	return 0;
+}
+
+static void store_acknowledge(struct net *net, const struct store *m, enum lookup_stored status,
 			      struct pn_time now)
 {
-	struct net_hdr back = { .proto = NET_PROTO_LOOKUP, .dst = hdr->src, .dst_tag = hdr->src_tag,
-				.flow = hdr->flow };
+	struct net_hdr back = { .proto = NET_PROTO_LOOKUP, .dst = m->hdr->src,
+				.dst_tag = m->hdr->src_tag, .flow = m->hdr->flow };
 	uint8_t buf[LOOKUP_STORED_LEN];
 	struct pn_wr w;
 
 	pn_wr_init(&w, buf, sizeof(buf));
 	pn_wr_u8(&w, LOOKUP_STORED);
-	pn_wr_u8(&w, replica);
 	pn_wr_u8(&w, status);
-	pn_wr_u64(&w, cookie);
-	pn_wr_bytes(&w, hit, PN_HIT_LEN);
+	pn_wr_u64(&w, m->cookie);
 	PN_ASSERT(pn_wr_ok(&w));
 	(void)fwd_originate(net, 0, &back, buf, w.len, now);
 }
 
-/* A record that we handed on and that came back to us: keep it, do not
- * acknowledge it to ourselves, or we would drop the only copy.
- * Return: that is what it was */
-static bool store_returned(struct net *net, const struct net_hdr *hdr, struct stored *s,
-			   uint64_t cookie, struct pn_time now)
+/* Return: it is one that we handed on ourselves */
+static bool store_is_ours(const struct net *net, const struct store *m, const struct stored *s,
+			  struct pn_time now)
 {
-	if (!s || !s->handing || s->cookie != cookie || hdr->src_tag != net->tag ||
-	    facet_of_addr(net, FACET_ANY, hdr->src, net->tag, now) < 0)
-		return false;
-	s->handing = false;
-	store_rearm(net, s);
-	return true;
+	return s && s->handing && s->cookie == m->cookie && m->hdr->src_tag == net->tag &&
+	       facet_of_addr(net, FACET_ANY, m->hdr->src, net->tag, now) >= 0;
 }
 
-/* A signature that was checked before, or is ours: in small networks one anchor
- * gets all three copies. */
-static bool store_checked(struct net *net, const struct addr_record *rec, const uint8_t *raw,
-			  size_t len)
+/* Are we in the area it is for?  A walk may have ended here while areas change. */
+static bool store_in_area(const struct net *net, const struct addr_record *rec)
 {
-	const struct lookup *lk = net->lookup;
+	uint64_t prefix;
 
-	if (len == lk->own_len && memcmp(raw, lk->own, len) == 0)
-		return true;
-	for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++) {
-		const struct stored *s = store_find(net, rec->hit, r);
+	return addr_prefix(net, rec->area, rec->base, &prefix);
+}
 
-		if (s && s->len == len && memcmp(raw, s->raw, len) == 0)
+/* Who registers himself does it from one of the addresses that he tells. */
+static bool store_from_there(const struct store *m)
+{
+	uint64_t src = addr_low(m->hdr->src, m->rec.base);
+
+	for (unsigned i = 0; i < m->rec.count; i++) {
+		if (m->rec.addrs[i] == src)
 			return true;
 	}
 	return false;
 }
 
+/* A signature that was checked before: in small networks one anchor gets all replicas. */
+static bool store_checked(struct net *net, const struct store *m)
+{
+	struct stored *s = NULL;
+
+	while ((s = store_next(net, m->rec.hit, s))) {
+		if (s->len == m->len && memcmp(m->raw, store_raw(net, s), m->len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Return: the signature is right */
+static bool store_verify(struct net *net, const struct store *m, struct pn_time now)
+{
+	if (store_checked(net, m))
+		return true;
+	if (!limit_take(&net->lookup->stores, m->hdr->src, now)) {
+		count(net, lookup_limited);
+		return false;
+	}
+	if (addr_record_verify(&m->rec, m->raw, m->len) < 0) {
+		count(net, lookup_bad);
+		return false;
+	}
+	return true;
+}
+
+/* Put a record that is new into the table.  Return: it is kept */
+static bool store_keep(struct net *net, const struct store *m, struct stored *s, struct pn_time now)
+{
+	bool handed = m->flags & (LOOKUP_F_HANDOVER | LOOKUP_F_SECOND);
+	uint64_t life_ns = PN_S(m->rec.lifetime_s);
+
+	if (!store_verify(net, m, now))
+		return false;
+	if (!s)
+		s = store_insert(net, &m->rec, m->replica, m->hdr->src, !handed);
+	if (!s)
+		return false;
+	if (!store_set_raw(net, s, m->raw, m->len)) {
+		count(net, lookup_full);
+		store_remove(net, s);
+		return false;
+	}
+	s->seq = m->rec.seq;
+	s->stamp = m->rec.stamp;
+	s->handing = false;
+	s->synced = false;
+	s->above = 0;
+	s->drop_at = PN_TIME_NEVER;
+	s->second = m->flags & LOOKUP_F_SECOND;
+	s->expires = pn_time_add(now, pn_min(m->left_ns, life_ns));
+	store_rearm(net, s);
+	count(net, lookup_registered);
+	store_check(net, s, now);
+	return true;
+}
+
 void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 		    struct pn_time now)
 {
-	uint8_t replica = pn_rd_u8(rd);
-	uint8_t flags = pn_rd_u8(rd);
-	uint64_t left_ns = PN_MS(pn_rd_u32(rd));
-	uint64_t cookie = pn_rd_u64(rd);
-	size_t len = pn_rd_left(rd);
-	const uint8_t *raw = rd->at;
-	struct addr_record rec;
+	struct store m;
 	struct stored *s;
 
-	if (rd->bad || replica >= LOOKUP_REPLICAS || addr_record_parse(&rec, raw, len) < 0 ||
-	    hdr->dst != lookup_key(rec.hit, replica)) {
+	if (store_parse(&m, hdr, rd) < 0) {
 		count(net, lookup_bad);
 		return;
 	}
-	s = store_find(net, rec.hit, replica);
-	if ((flags & LOOKUP_F_HANDOVER) && store_returned(net, hdr, s, cookie, now))
-		return;
-	if (s && s->seq > rec.seq) {
-		store_acknowledge(net, hdr, rec.hit, replica, STORED_OLD, cookie, now);
+	s = store_find(net, m.rec.hit, m.replica, m.rec.area);
+	if ((m.flags & LOOKUP_F_HANDOVER) && store_is_ours(net, &m, s, now)) {
+		store_returned(net, s);
 		return;
 	}
-	if (!s || s->seq < rec.seq) {
-		bool checked = store_checked(net, &rec, raw, len);
-
-		if (!checked && !limit_take(&net->lookup->stores, hdr->src, now)) {
-			count(net, lookup_limited);
-			return;
-		}
-		if (!checked && addr_record_verify(&rec, raw, len) < 0) {
-			count(net, lookup_bad);
-			return;
-		}
-		if (!s)
-			s = store_insert(net, rec.hit, replica);
-		if (!s)
-			return;
-		s->seq = rec.seq;
-		s->len = (uint16_t)len;
-		memcpy(s->raw, raw, len);
-		s->handing = false;
-		s->expires = pn_time_add(now, pn_min(left_ns, PN_S(rec.lifetime_s)));
+	if (!store_in_area(net, &m.rec) ||
+	    (!(m.flags & LOOKUP_F_HANDOVER) && !store_from_there(&m))) {
+		count(net, lookup_elsewhere);
+		return;
+	}
+	if (s && addr_record_newer(s->seq, s->stamp, m.rec.seq, m.rec.stamp)) {
+		count(net, lookup_replayed);
+		store_acknowledge(net, &m, STORED_OLD, now);
+		return;
+	}
+	if (s && s->seq == m.rec.seq && s->stamp == m.rec.stamp) {
+		/* Nobody but its owner signs another one with these numbers. */
+		s->second = s->second && (m.flags & LOOKUP_F_SECOND);
+		s->drop_at = PN_TIME_NEVER;
 		store_rearm(net, s);
-		count(net, lookup_registered);
-	}
-	store_acknowledge(net, hdr, rec.hit, replica, STORED_OK, cookie, now);
-}
-
-/* Handing on ----------------------------------------------------------------- */
-
-static void store_hand_on(struct net *net, struct stored *s, struct pn_time now)
-{
-	if (s->tries >= HAND_MAX) {
-		s->handing = false;      /* the next look begins anew */
-		store_rearm(net, s);
+	} else if (!store_keep(net, &m, s, now)) {
 		return;
 	}
-	s->cookie = net_random_u64(net);
-	s->next_try = pn_time_add(now, HAND_NS << s->tries);
-	s->tries++;
-	store_rearm(net, s);
-	lookup_send_store(net, s->replica, true, pn_time_until(now, s->expires), s->cookie,
-			  s->raw, s->len, now);
-}
-
-void lookup_record_expire(struct net *net, uint32_t index, struct pn_time now)
-{
-	struct stored *s = &net->lookup->records[index];
-
-	PN_ASSERT(index < net->lookup->record_max);
-	PN_ASSERT(s->used);
-	if (pn_time_due(s->expires, now)) {
-		count(net, lookup_expired);
-		store_remove(net, s);
-	} else if (s->handing && fwd_key_is_ours(net, lookup_key(s->hit, s->replica))) {
-		s->handing = false;      /* the tree turned back */
-		store_rearm(net, s);
-	} else if (s->handing) {
-		store_hand_on(net, s, now);
-	}
-}
-
-void store_on_stored(struct net *net, const uint8_t hit[PN_HIT_LEN], uint8_t replica,
-		     uint64_t cookie, struct pn_time now)
-{
-	struct stored *s = store_find(net, hit, replica);
-
-	(void)now;
-	/* Our own registration, acknowledged twice or late, ends here too. */
-	if (!s || !s->handing || s->cookie != cookie)
-		return;
-	count(net, lookup_handed_on);
-	store_remove(net, s);
-}
-
-void store_scan(struct net *net, struct pn_time now)
-{
-	struct lookup *lk = net->lookup;
-	uint32_t left = (uint32_t)pn_min(SCAN_COUNT, lk->record_count);
-
-	for (uint32_t i = 0; i < lk->record_fresh && left > 0; i++) {
-		struct stored *s;
-
-		lk->scan_at = lk->scan_at + 1 < lk->record_fresh ? lk->scan_at + 1 : 0;
-		s = &lk->records[lk->scan_at];
-		if (!s->used)
-			continue;
-		left--;
-		if (lk->scan_left > 0)
-			lk->scan_left--;
-		if (s->handing || fwd_key_is_ours(net, lookup_key(s->hit, s->replica)))
-			continue;
-		s->handing = true;
-		s->tries = 0;
-		store_hand_on(net, s, now);
-	}
-	if (left > 0)
-		lk->scan_left = 0;       /* the table shrank meanwhile */
-	timer_set(net, &lk->scan_timer, pn_time_add(now, lk->scan_left > 0 ? HURRY_NS : SCAN_NS));
-}
-
-void store_hurry(struct net *net, struct pn_time now)
-{
-	struct lookup *lk = net->lookup;
-
-	lk->scan_left = lk->record_count;
-	timer_earlier(net, &lk->scan_timer, pn_time_add(now, HURRY_NS));
+	store_acknowledge(net, &m, STORED_OK, now);
 }
 
 /* Answering ------------------------------------------------------------------ */
+
+/* The best record that we have for somebody who is in @area: the newest, of that area
+ * or of any other that he is in too as it is larger and we are in both. */
+static const struct stored *store_best(struct net *net, const uint8_t hit[PN_HIT_LEN],
+				       uint64_t area, int base)
+{
+	const struct stored *best = NULL;
+	struct stored *s = NULL;
+
+	while ((s = store_next(net, hit, s))) {
+		uint64_t prefix;
+
+		if (s->area != area &&
+		    ((int)s->base <= base || !addr_prefix(net, s->area, s->base, &prefix)))
+			continue;
+		if (!best || addr_record_newer(s->seq, s->stamp, best->seq, best->stamp))
+			best = s;
+	}
+	return best;
+}
+
+static int area_base(const struct net *net, uint64_t area)
+{
+	int base = -1;
+
+	for (uint16_t f = 0; f < facet_max(net) && base < 0; f++) {
+		if (facet_live(net, f))
+			base = tree_area_base(net, f, area);
+	}
+	return base;
+}
+
+/* @raw: room for a record of ours.  Return: the record for the answer, NULL: none */
+static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t area,
+				   uint8_t raw[ADDR_RECORD_MAX], size_t *len)
+{
+	int base = area_base(net, area);
+	const struct stored *s;
+
+	if (base < 0)
+		return NULL;             /* we are not in that area (any more) */
+	if (memcmp(hit, net->hit, PN_HIT_LEN) == 0) {
+		*len = own_record(net, area, raw, ADDR_RECORD_MAX);
+		if (*len == 0)           /* not registered there, but larger areas will do */
+			*len = own_record(net, 0, raw, ADDR_RECORD_MAX);
+		return *len ? raw : NULL;
+	}
+	s = store_best(net, hit, area, base);
+	*len = s ? s->len : 0;
+	return s ? store_raw(net, s) : NULL;
+}
 
 void store_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *payload, size_t len,
 		    struct pn_time now)
 {
 	struct net_hdr back = { .proto = NET_PROTO_LOOKUP, .dst = hdr->src, .dst_tag = hdr->src_tag,
 				.flow = hdr->flow };
-	uint8_t buf[LOOKUP_ANSWER_LEN + ADDR_RECORD_MAX];
+	uint8_t buf[LOOKUP_ANSWER_LEN + ADDR_RECORD_MAX], own[ADDR_RECORD_MAX];
+	size_t raw_len = 0;
 	struct pn_rd rd;
 	struct pn_wr w;
 
 	pn_rd_init(&rd, payload, len);
 	(void)pn_rd_u8(&rd);
-	uint8_t replica = pn_rd_u8(&rd);
+	uint8_t step = pn_rd_u8(&rd);
 	(void)pn_rd_u8(&rd);
 	uint64_t qid = pn_rd_u64(&rd);
 	const uint8_t *hit = pn_rd_bytes(&rd, PN_HIT_LEN);
+	uint64_t area = pn_rd_u64(&rd);
 
-	if (!hit || replica >= LOOKUP_REPLICAS) {
+	if (rd.bad) {
 		count(net, lookup_bad);
 		return;
 	}
@@ -337,19 +249,15 @@ void store_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *p
 		count(net, lookup_limited);
 		return;
 	}
-	lookup_own_renew(net);
-	bool self = memcmp(hit, net->hit, PN_HIT_LEN) == 0 && net->lookup->own_len > 0;
-	const struct stored *s = self ? NULL : store_find(net, hit, replica);
-	const uint8_t *raw = self ? net->lookup->own : s ? s->raw : NULL;
-	size_t raw_len = self ? net->lookup->own_len : s ? s->len : 0;
+	const uint8_t *raw = query_record(net, hit, area, own, &raw_len);
+	bool fits = LOOKUP_ANSWER_LEN + raw_len <= len;
 
 	pn_wr_init(&w, buf, sizeof(buf));
 	pn_wr_u8(&w, LOOKUP_ANSWER);
-	pn_wr_u8(&w, replica);
-	pn_wr_u8(&w, !raw ? ANSWER_UNKNOWN :
-		 LOOKUP_ANSWER_LEN + raw_len > len ? ANSWER_LONGER : ANSWER_RECORD);
+	pn_wr_u8(&w, step);
+	pn_wr_u8(&w, !raw ? ANSWER_UNKNOWN : fits ? ANSWER_RECORD : ANSWER_LONGER);
 	pn_wr_u64(&w, qid);
-	if (raw && LOOKUP_ANSWER_LEN + raw_len > len)
+	if (raw && !fits)
 		pn_wr_u16(&w, LOOKUP_ANSWER_LEN + raw_len);
 	else if (raw)
 		pn_wr_bytes(&w, raw, raw_len);

@@ -182,7 +182,7 @@ int net_peer_update(struct net *net, const uint8_t *record, size_t len, struct p
 
 /** net_own_record() - our newest signed address record, for net_peer_update()
  *  at the other side.  Return: bytes written (at most NET_RECORD_MAX), 0: none */
-size_t net_own_record(const struct net *net, uint8_t *buf, size_t cap);
+size_t net_own_record(struct net *net, uint8_t *buf, size_t cap);
 #define NET_RECORD_MAX 1100
 
 /** net_peer_mtu() - payload bytes that fit towards that peer (>= 1200) */
@@ -246,7 +246,7 @@ enum net_err {
 };
 const char *net_err_text(enum net_err err);
 
-#define NET_ADDRS_MAX 64  /* addresses of one identity, at most */
+#define NET_ADDRS_MAX 128    /* addresses of one identity, at most */
 
 struct net_event {
 	enum net_event_kind kind;

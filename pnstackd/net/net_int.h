@@ -165,6 +165,22 @@ bool tree_weight(const struct net *net, uint16_t facet, unsigned level, uint64_t
 		 uint32_t count[2], unsigned *own_bit);
 uint8_t facet_height(const struct net *net, uint16_t facet);
 
+/* Areas in which lookup records are kept (view.c). */
+struct tree_scope {
+	uint64_t area;               /* its line: it has the same after a succession */
+	uint8_t base;                /* its block has 2^base addresses */
+};
+#define TREE_SCOPE_STEP 3            /* levels between two of them */
+#define TREE_SCOPES_MAX 22
+/** tree_scopes() - those of a facet, smallest first, its network last.  All members of
+ *  an area agree on whether it is one.  Return: how many; 0 while we do not know */
+unsigned tree_scopes(const struct net *net, uint16_t facet,
+		     struct tree_scope out[TREE_SCOPES_MAX]);
+/** tree_area_base() - Return: the base of an area that the facet is in; -1: it is not */
+int tree_area_base(const struct net *net, uint16_t facet, uint64_t area);
+/** tree_sibling_id() - who is in the sibling block at @level; 0 nobody */
+uint64_t tree_sibling_id(const struct net *net, uint16_t facet, unsigned level);
+
 /* Packets by address (fwd.c) ---------------------------------------------- */
 
 enum net_proto {                     /* what a network packet carries */
@@ -192,7 +208,8 @@ struct net_hdr {
 	uint64_t dst, src;
 };
 /** fwd_originate() - build and route a packet from @facet (0 is always live)
- *  @hdr: proto, dst, dst_tag, flags, flow, hops (0: default) set; src filled in
+ *  @hdr: proto, dst, dst_tag, flags, flow, hops (0: default) set; src filled in, level
+ *        too unless it goes to a key
  *  @payload: copied.  Return: 0, PN_EAGAIN (no buffer), PN_ENOROUTE, PN_EMSGSIZE */
 int fwd_originate(struct net *net, uint16_t facet, struct net_hdr *hdr,
 		  const uint8_t *payload, size_t len, struct pn_time now);
@@ -200,9 +217,11 @@ int fwd_originate(struct net *net, uint16_t facet, struct net_hdr *hdr,
 void tree_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr,
 		    const uint8_t *payload, size_t len, struct pn_time now);
 
-/* Told to lookup.c and peer.c by ctl.c when a facet's address or root changed,
- * a facet came or went.  Old address stays valid (facet_of_addr) for a grace time. */
+/* Told to lookup.c and peer.c by tree.c when a facet's address or root changed.  The
+ * old address stays valid (facet_of_addr) for a grace time. */
 void lookup_on_address(struct net *net, uint16_t facet, struct pn_time now);
+/** lookup_on_chain() - the areas of a facet, or their records, may have changed */
+void lookup_on_chain(struct net *net, struct pn_time now);
 
 /* Shared services (net.c) ------------------------------------------------- */
 
@@ -237,7 +256,8 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(tree_successions) X(tree_adoptions) X(ctl_bad_deputy) \
 	X(route_requests) X(route_updates) X(route_full) X(lookup_queries) \
 	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
-	X(lookup_bad) X(peer_resolved) X(peer_failed) X(peer_queue_dropped) \
+	X(lookup_bad) X(lookup_elsewhere) X(lookup_crowded) X(lookup_replayed) \
+	X(lookup_stores) X(peer_resolved) X(peer_failed) X(peer_queue_dropped) \
 	X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
 	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) \
 	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \

@@ -68,14 +68,18 @@ struct peer {
 	uint32_t mtu;                /* payload */
 	struct pn_time mtu_again;
 	struct pn_time refresh_at, relookup_at, error_at;
+	uint64_t refresh_after;
 
 	uint64_t seq;                /* of the record; count is 0 when there is none */
+	uint64_t area;               /* that the record is for, */
+	uint8_t base;                /* and how large it is */
+	bool placed;                 /* we are in that area, or have been */
 	uint16_t count;
 	uint16_t best;               /* index of the nearest address, if best_gen says so */
 	uint32_t best_gen;
-	uint64_t avoid;              /* bit per address */
+	uint64_t avoid[NET_ADDRS_MAX / 64]; /* bit per address */
 	struct pn_time avoid_until;
-	uint64_t addrs[NET_ADDRS_MAX];
+	uint64_t addrs[NET_ADDRS_MAX];      /* with what stands above them, as of best_gen */
 	uint16_t flows[FLOWS];       /* labels of packets sent lately, each once */
 	uint8_t flow_at;
 	struct net_timer timer;
@@ -236,7 +240,8 @@ net_peer net_peer_open(struct net *net, const uint8_t hit[PN_HIT_LEN], struct pn
 	}
 	*p = (struct peer){ .used = true, .gen = (uint16_t)(p->gen + 1), .refs = 1,
 			    .tag = net_hit_tag(hit), .mtu = PEER_MTU_MIN,
-			    .mtu_again = PN_TIME_NEVER, .timer = p->timer };
+			    .mtu_again = PN_TIME_NEVER, .avoid_until = PN_TIME_NEVER,
+			    .timer = p->timer };
 	memcpy(p->hit, hit, PN_HIT_LEN);
 	p->self = memcmp(hit, net->hit, PN_HIT_LEN) == 0;
 	if (p->self)
@@ -334,21 +339,41 @@ static unsigned peer_distance(const struct net *net, uint64_t addr)
 	return best;
 }
 
+static bool peer_avoids(const struct peer *p, unsigned i)
+{
+	return p->avoid[i / 64] >> i % 64 & 1;
+}
+
+/* Put what stands above the area, as we see it now, in front of the addresses.  While
+ * we are not in that area ourselves they stay what they were. */
+static void peer_place_addrs(struct net *net, struct peer *p)
+{
+	uint64_t prefix;
+
+	if (!addr_prefix(net, p->area, p->base, &prefix))
+		return;
+	p->placed = true;
+	for (uint16_t i = 0; i < p->count; i++)
+		p->addrs[i] = prefix | addr_low(p->addrs[i], p->base);
+}
+
 /* Index of the address to send to */
 static uint16_t peer_best(struct net *net, struct peer *p, struct pn_time now)
 {
 	unsigned best = UINT32_MAX;
 
 	PN_ASSERT(p->count > 0);
-	if (p->avoid && !pn_time_before(now, p->avoid_until)) {
-		p->avoid = 0;
+	if (!pn_time_is_never(p->avoid_until) && !pn_time_before(now, p->avoid_until)) {
+		memset(p->avoid, 0, sizeof(p->avoid));
+		p->avoid_until = PN_TIME_NEVER;
 		p->best_gen = 0;
 	}
 	if (p->best_gen == net->peers->addr_gen)
 		return p->best;
+	peer_place_addrs(net, p);
 	for (uint16_t i = 0; i < p->count; i++) {
 		/* One to be avoided is taken only if all are. */
-		unsigned d = peer_distance(net, p->addrs[i]) + (p->avoid >> i & 1 ? 256 : 0);
+		unsigned d = peer_distance(net, p->addrs[i]) + (peer_avoids(p, i) ? 256 : 0);
 
 		if (d < best) {
 			best = d;
@@ -415,10 +440,26 @@ static void peer_fail(struct net *net, struct peer *p, enum net_err why, struct 
 	echo_on_peer(net, peer_handle(net->peers, p), why, now);
 }
 
+/* Are we still in the area that the peer's record is for? */
+static bool peer_in_area(const struct net *net, const struct peer *p)
+{
+	uint64_t prefix;
+
+	return addr_prefix(net, p->area, p->base, &prefix);
+}
+
+/* A record is news if it is newer, or says the same for an area that we are in. */
+static uint64_t peer_min_seq(const struct net *net, const struct peer *p)
+{
+	if (p->count == 0)
+		return 0;
+	return peer_in_area(net, p) || p->seq == 0 ? p->seq : p->seq - 1;
+}
+
 /* Begin to resolve.  Return: 0, or why not (the state stays) */
 static int peer_resolve(struct net *net, struct peer *p, struct pn_time now)
 {
-	int rc = lookup_start(net, p->hit, p->seq, now);
+	int rc = lookup_start(net, p->hit, peer_min_seq(net, p), now);
 
 	if (rc < 0)
 		return rc;
@@ -445,7 +486,7 @@ static void peer_relookup(struct net *net, struct peer *p, struct pn_time now)
 	}
 	p->relookup_at = pn_time_add(now, RELOOKUP_NS << shift);
 	count(net, peer_relookups);
-	if (lookup_start(net, p->hit, p->seq, now) == 0)
+	if (lookup_start(net, p->hit, peer_min_seq(net, p), now) == 0)
 		p->looking = true;
 }
 
@@ -461,7 +502,7 @@ void peer_expire(struct net *net, uint32_t index, struct pn_time now)
 /* A lookup brought no news. */
 static void peer_no_news(struct net *net, struct peer *p, struct pn_time now)
 {
-	p->refresh_at = pn_time_add(now, REFRESH_AGAIN_NS);
+	p->refresh_at = pn_time_add(now, pn_max(REFRESH_AGAIN_NS, p->refresh_after));
 	if (!p->suspect)
 		return;
 	p->suspect = false;              /* until the next error */
@@ -472,10 +513,15 @@ static void peer_no_news(struct net *net, struct peer *p, struct pn_time now)
 static void peer_set_record(struct peer *p, const struct addr_record *rec, struct pn_time now)
 {
 	p->seq = rec->seq;
+	p->area = rec->area;
+	p->base = rec->base;
+	p->placed = false;
 	p->count = rec->count;
 	memcpy(p->addrs, rec->addrs, rec->count * sizeof(rec->addrs[0]));
-	p->avoid = 0;
+	memset(p->avoid, 0, sizeof(p->avoid));
+	p->avoid_until = PN_TIME_NEVER;
 	p->best_gen = 0;
+	p->refresh_after = PN_S(rec->lifetime_s) / 3;
 	p->refresh_at = pn_time_add(now, PN_S(rec->lifetime_s) / 3);
 }
 
@@ -504,7 +550,7 @@ void peer_on_record(struct net *net, const struct addr_record *rec, struct pn_ti
 	if (!p || p->self)
 		return;
 	p->looking = false;
-	bool news = p->count == 0 || rec->seq > p->seq;
+	bool news = p->count == 0 || rec->seq > peer_min_seq(net, p);
 
 	if (news || rec->seq == p->seq)
 		peer_set_record(p, rec, now);
@@ -542,7 +588,7 @@ int net_peer_update(struct net *net, const uint8_t *record, size_t len, struct p
 	if (addr_record_parse(&rec, record, len) < 0)
 		return PN_EBADMSG;
 	p = peer_find(net, rec.hit);
-	if (!p || p->self || (p->count > 0 && rec.seq <= p->seq))
+	if (!p || p->self || (p->count > 0 && rec.seq <= peer_min_seq(net, p)))
 		return 0;
 	if (addr_record_verify(&rec, record, len) < 0)
 		return PN_EAUTH;
@@ -563,7 +609,7 @@ static void peer_doubt(struct net *net, struct peer *p, uint16_t index, struct p
 	p->error_at = now;
 	p->suspect = true;
 	if (p->count > 1) {
-		p->avoid |= UINT64_C(1) << index;
+		p->avoid[index / 64] |= UINT64_C(1) << index % 64;
 		p->avoid_until = pn_time_add(now, AVOID_NS);
 		p->best_gen = 0;
 	}
@@ -638,7 +684,7 @@ static void peer_upkeep(struct net *net, struct peer *p, struct pn_time now)
 	if (p->self || p->looking || !pn_time_due(p->refresh_at, now))
 		return;
 	p->refresh_at = pn_time_add(now, REFRESH_AGAIN_NS);
-	p->looking = lookup_start(net, p->hit, p->seq, now) == 0;
+	p->looking = lookup_start(net, p->hit, peer_min_seq(net, p), now) == 0;
 }
 
 int peer_address(struct net *net, net_peer peer, uint64_t *addr, struct pn_time now)

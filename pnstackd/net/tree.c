@@ -275,6 +275,7 @@ void tree_rebuild(struct net *net, struct facet *f, struct pn_time now)
 		chain_put(net, &f->chain);
 		f->chain = c;
 		nb_all_dirty(net, f);
+		lookup_on_chain(net, now);
 	}
 	for_each_nb(net, f, a)
 		tree_locate(net, f, &net->ctl->nbs[a]);
@@ -297,6 +298,7 @@ bool tree_replace(struct net *net, struct facet *f, unsigned i, struct rec *r, s
 	rec_put(&net->ctl->recs, f->chain.at[i]);
 	f->chain.at[i] = ref;
 	nb_all_dirty(net, f);
+	lookup_on_chain(net, now);
 	facet_poke(net, f, now);
 	return true;
 }

@@ -139,3 +139,52 @@ bool tree_weight(const struct net *net, uint16_t facet, unsigned level, uint64_t
 	}
 	return false;
 }
+
+int tree_area_base(const struct net *net, uint16_t facet, uint64_t area)
+{
+	const struct facet *f = facet_at(net, facet);
+	unsigned i;
+
+	for (i = 0; i < f->chain.n; i++)
+		if (facet_rec(net, f, i)->line == area)
+			return facet_rec(net, f, i)->base;
+	return -1;
+}
+
+uint64_t tree_sibling_id(const struct net *net, uint16_t facet, unsigned level)
+{
+	const struct facet *f = facet_at(net, facet);
+	unsigned i;
+
+	for (i = 0; i + 1u < f->chain.n; i++) {
+		const struct rec *c = facet_rec(net, f, i);
+
+		if (c->top == level)
+			return facet_rec(net, f, i + 1)->child[1 - c->bit].id;
+	}
+	return 0;
+}
+
+/* The block of a facet at levels 3, 6, 9 ... is an area: the highest that is not larger.
+ * One that is nearly the whole network is not worth records of its own. */
+unsigned tree_scopes(const struct net *net, uint16_t facet, struct tree_scope out[TREE_SCOPES_MAX])
+{
+	const struct facet *f = facet_at(net, facet);
+	const struct rec *root = facet_root_rec(net, f);
+	unsigned n = 0, i = 0, level;
+
+	if (!root)
+		return 0;
+	for (level = TREE_SCOPE_STEP; level + 1 < root->base; level += TREE_SCOPE_STEP) {
+		const struct rec *r;
+
+		while (i + 1u < f->chain.n && facet_rec(net, f, i + 1)->base <= level)
+			i++;
+		r = facet_rec(net, f, i);
+		if (r->base > 0 && (n == 0 || out[n - 1].area != r->line))
+			out[n++] = (struct tree_scope){ r->line, r->base };
+		PN_ASSERT(n < TREE_SCOPES_MAX);
+	}
+	out[n++] = (struct tree_scope){ root->line, root->base };
+	return n;
+}

@@ -51,7 +51,6 @@
 #define fwd_fini FAKE_NAME(fwd_fini)
 #define fwd_first_mtu FAKE_NAME(fwd_first_mtu)
 #define fwd_init FAKE_NAME(fwd_init)
-#define fwd_key_is_ours FAKE_NAME(fwd_key_is_ours)
 #define fwd_key_pick FAKE_NAME(fwd_key_pick)
 #define fwd_on_packet FAKE_NAME(fwd_on_packet)
 #define fwd_originate FAKE_NAME(fwd_originate)
@@ -59,7 +58,6 @@
 #define fwd_send FAKE_NAME(fwd_send)
 #define lookup_carve FAKE_NAME(lookup_carve)
 #define lookup_expire FAKE_NAME(lookup_expire)
-#define lookup_own_renew FAKE_NAME(lookup_own_renew)
 #define lookup_init FAKE_NAME(lookup_init)
 #define lookup_key FAKE_NAME(lookup_key)
 #define lookup_on_address FAKE_NAME(lookup_on_address)
@@ -67,6 +65,31 @@
 #define lookup_record_expire FAKE_NAME(lookup_record_expire)
 #define lookup_send_store FAKE_NAME(lookup_send_store)
 #define lookup_start FAKE_NAME(lookup_start)
+#define addr_record_newer FAKE_NAME(addr_record_newer)
+#define addr_prefix FAKE_NAME(addr_prefix)
+#define fwd_key_walk FAKE_NAME(fwd_key_walk)
+#define fwd_key_start FAKE_NAME(fwd_key_start)
+#define lookup_on_chain FAKE_NAME(lookup_on_chain)
+#define lookup_rtt_sample FAKE_NAME(lookup_rtt_sample)
+#define lookup_timeout_ns FAKE_NAME(lookup_timeout_ns)
+#define own_init FAKE_NAME(own_init)
+#define own_changed FAKE_NAME(own_changed)
+#define own_expire FAKE_NAME(own_expire)
+#define own_on_stored FAKE_NAME(own_on_stored)
+#define own_record FAKE_NAME(own_record)
+#define table_init FAKE_NAME(table_init)
+#define store_next FAKE_NAME(store_next)
+#define store_insert FAKE_NAME(store_insert)
+#define store_remove FAKE_NAME(store_remove)
+#define store_set_raw FAKE_NAME(store_set_raw)
+#define store_raw FAKE_NAME(store_raw)
+#define store_rearm FAKE_NAME(store_rearm)
+#define store_returned FAKE_NAME(store_returned)
+#define store_check FAKE_NAME(store_check)
+#define tree_scopes FAKE_NAME(tree_scopes)
+#define tree_area_base FAKE_NAME(tree_area_base)
+#define tree_sibling_id FAKE_NAME(tree_sibling_id)
+#define route_sibling_exists FAKE_NAME(route_sibling_exists)
 #define neighbour_addr FAKE_NAME(neighbour_addr)
 #define net_event_push FAKE_NAME(net_event_push)
 #define net_hdr_build FAKE_NAME(net_hdr_build)
@@ -100,7 +123,6 @@
 #define route_metric FAKE_NAME(route_metric)
 #define store_find FAKE_NAME(store_find)
 #define store_hurry FAKE_NAME(store_hurry)
-#define store_init FAKE_NAME(store_init)
 #define store_on_query FAKE_NAME(store_on_query)
 #define store_on_store FAKE_NAME(store_on_store)
 #define store_on_stored FAKE_NAME(store_on_stored)
@@ -115,7 +137,10 @@
 #include "pnstackd/net/fwd.c"
 #include "pnstackd/net/lookup_record.c"
 #include "pnstackd/net/lookup.c"
+#include "pnstackd/net/lookup_own.c"
+#include "pnstackd/net/lookup_table.c"
 #include "pnstackd/net/lookup_store.c"
+#include "pnstackd/net/lookup_hand.c"
 #include "pnstackd/net/lookup_client.c"
 #include "pnstackd/net/peer.c"
 #include "pnstackd/net/echo.c"
@@ -187,6 +212,7 @@ struct world {
 	unsigned loss_percent;
 	bool lying_routes;           /* route_hop() answers anything */
 	bool lying_counts;           /* tree_weight() differs from node to node */
+	uint64_t area_salt;          /* another one: all areas have other names */
 	uint32_t count_skew;         /* added to count[0] everywhere */
 	uint64_t sent;               /* packets over real links */
 	uint64_t sent_proto[8];
@@ -353,6 +379,56 @@ bool tree_weight(const struct net *net, uint16_t facet, unsigned level, uint64_t
 		n[1] = (uint32_t)(w_random() % 100);
 	}
 	return true;
+}
+
+/* Who shares all bits from @level up with @addr */
+FAKE bool w_block_used(uint64_t addr, unsigned level)
+{
+	for (unsigned i = 0; i < w.vertices; i++) {
+		if ((w.vertex[i].addr ^ addr) >> level == 0)
+			return true;
+	}
+	return false;
+}
+
+bool route_sibling_exists(const struct net *net, uint16_t facet, unsigned level)
+{
+	return w_block_used(facet_addr(net, facet) ^ UINT64_C(1) << level, level);
+}
+
+uint64_t tree_sibling_id(const struct net *net, uint16_t facet, unsigned level)
+{
+	uint64_t there = facet_addr(net, facet) ^ UINT64_C(1) << level;
+
+	return w_block_used(there, level) ? mix64((there >> level) * 64 + level) | 1 : 0;
+}
+
+/* Every block is an area here, and each has a name of its own. */
+FAKE uint64_t w_area(uint64_t addr, unsigned base)
+{
+	return mix64(((addr >> base) * 64 + base) ^ w.area_salt << 40) | 1;
+}
+
+unsigned tree_scopes(const struct net *net, uint16_t facet, struct tree_scope out[TREE_SCOPES_MAX])
+{
+	uint64_t addr = facet_addr(net, facet);
+	unsigned n = 0, height = facet_height(net, facet);
+
+	for (unsigned level = TREE_SCOPE_STEP; level + 1 < height; level += TREE_SCOPE_STEP)
+		out[n++] = (struct tree_scope){ w_area(addr, level), (uint8_t)level };
+	out[n++] = (struct tree_scope){ w_area(addr, height), (uint8_t)height };
+	return n;
+}
+
+int tree_area_base(const struct net *net, uint16_t facet, uint64_t area)
+{
+	uint64_t addr = facet_addr(net, facet);
+
+	for (unsigned base = 0; base <= facet_height(net, facet); base++) {
+		if (w_area(addr, base) == area)
+			return (int)base;
+	}
+	return -1;
 }
 
 void tree_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr,
@@ -768,6 +844,17 @@ FAKE struct net *w_net(unsigned node) { return &w.node[node]->net; }
 FAKE uint64_t w_count(unsigned node, enum net_counter_id id)
 {
 	return w.node[node]->net.counters[id];
+}
+
+/* An address that nobody has, in a tree that has room */
+FAKE uint64_t w_free_addr(void)
+{
+	for (uint64_t a = 0; a >> w.vertex[0].height == 0; a++) {
+		if (!w_block_used(a, 0))
+			return a;
+	}
+	PN_ASSERT(false);
+	return 0;
 }
 
 /* Move vertex @v to another address: everybody knows at once, except by lookup. */

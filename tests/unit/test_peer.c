@@ -164,8 +164,8 @@ static void moving(void)
 static void moving_told(void)
 {
 	uint8_t rec[NET_RECORD_MAX], old[NET_RECORD_MAX];
+	uint64_t queries, there;
 	size_t len, old_len;
-	uint64_t queries;
 	net_peer p;
 
 	w_line(6);
@@ -176,7 +176,8 @@ static void moving_told(void)
 	w_run(PN_MS(100));
 	queries = w_count(0, COUNT_lookup_queries);
 	old_len = net_own_record(w_net(5), old, sizeof(old));
-	w_move(5, UINT64_C(1) << 20);
+	there = w_free_addr();
+	w_move(5, there);
 	w_run(PN_MS(100));
 	len = net_own_record(w_net(5), rec, sizeof(rec));
 	CU_ASSERT(len > 0);
@@ -186,9 +187,9 @@ static void moving_told(void)
 	CU_ASSERT_EQUAL(net_peer_update(w_net(0), rec, len - 1, w.now), PN_EBADMSG);
 	rec[len - 1] ^= 1;
 	CU_ASSERT_EQUAL(net_peer_update(w_net(0), rec, len, w.now), 0);
-	CU_ASSERT_EQUAL(peer_at(w_net(0), p)->addrs[0], UINT64_C(1) << 20);
+	CU_ASSERT_EQUAL(peer_target(w_net(0), peer_at(w_net(0), p), w.now), there);
 	CU_ASSERT_EQUAL(net_peer_update(w_net(0), old, old_len, w.now), 0);    /* old news */
-	CU_ASSERT_EQUAL(peer_at(w_net(0), p)->addrs[0], UINT64_C(1) << 20);
+	CU_ASSERT_EQUAL(peer_target(w_net(0), peer_at(w_net(0), p), w.now), there);
 	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries);
 	w_end();
 }
@@ -207,7 +208,7 @@ static void lost(void)
 	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
 	w_run(PN_MS(100));
 	/* gone without a word; its sibling knows that nobody is there */
-	w.vertex[5].addr = UINT64_C(1) << 30;
+	w.vertex[5].addr = w_free_addr();
 	w_measure();
 	w_net(5)->lookup->ready = false;
 	for (i = 0; i < 400 && !w_event_of(0, NET_EV_PEER_FAILED, &ev); i++) {
@@ -281,6 +282,7 @@ static void path_mtu(void)
 /* Among several addresses the nearest is taken, another one when it fails. */
 static void several_addresses(void)
 {
+	unsigned both = 0;
 	struct peer *p;
 	net_peer h;
 
@@ -299,7 +301,9 @@ static void several_addresses(void)
 		net_send_peer(w_net(i), h, w_packet(100, 7), w.now);
 		w_run(PN_MS(100));
 		p = peer_at(w_net(i), h);
-		CU_ASSERT_EQUAL_FATAL(p->count, 2);
+		if (p->count == 1)
+			continue;        /* found in an area that only one is in */
+		both++;
 		near = peer_distance(w_net(i), p->addrs[0]) <= peer_distance(w_net(i),
 									     p->addrs[1]) ? 0 : 1;
 		CU_ASSERT_EQUAL(peer_best(w_net(i), p, w.now), near);
@@ -309,6 +313,7 @@ static void several_addresses(void)
 		CU_ASSERT_EQUAL(peer_best(w_net(i), p, w.now), near);
 	}
 	CU_ASSERT_EQUAL(w_net(4)->deliver.count, w.nodes - 1);
+	CU_ASSERT(both > 3);
 	w_end();
 }
 
@@ -324,14 +329,12 @@ static void an_active_peer_is_refreshed(void)
 	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
 	w_run(PN_MS(100));
 	queries = w_count(0, COUNT_lookup_queries);
-	w_run(PN_S(60));                             /* idle: nothing */
+	w_run(PN_S(90));                             /* idle: nothing */
 	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries);
-	uint64_t seq = peer_at(w_net(0), p)->seq;
-
 	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
 	w_run(PN_MS(100));
 	CU_ASSERT(w_count(0, COUNT_lookup_queries) > queries);
-	CU_ASSERT(peer_at(w_net(0), p)->seq > seq);
+	CU_ASSERT_EQUAL(peer_at(w_net(0), p)->state, PEER_KNOWN);
 	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 2);
 	w_end();
 }

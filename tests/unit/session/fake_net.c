@@ -73,7 +73,7 @@ uint32_t net_peer_mtu(const struct net *net, net_peer peer)
 	return net->world->mtu;
 }
 
-size_t net_own_record(const struct net *net, uint8_t *buf, size_t cap)
+size_t net_own_record(struct net *net, uint8_t *buf, size_t cap)
 {
 	PN_ASSERT(cap >= NET_RECORD_MAX);
 	if (net->no_record)
