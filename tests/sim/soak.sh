@@ -1,0 +1,176 @@
+#!/bin/bash
+# New seeds for as long as one likes: random networks, links and faults.
+#
+# usage: soak.sh [SECONDS]	SOAK_S=SECONDS, default 3600
+#	SOAK_FROM=N		first seed; default: the time
+#	SOAK_ONE=N		this seed only, and say what it does
+#	SOAK_SIZE=small|all	networks of up to 60 nodes only, default all
+#
+# Each seed draws a topology, what its links do to frames and what faults happen.
+# Under faults nothing unsafe may ever happen; when they have stopped the contract
+# must hold in time: 10 s up to 300 nodes, 30 s above, half as long again where links
+# lose or delay frames, and what it takes to notice silence.  A run that breaks this
+# is printed with the command that repeats it, and added to soak.failed in the build
+# directory; a line of that is good for a file in tests/sim/seeds.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+build=${PN_BUILD:-build}
+sim=$build/pnsim
+seconds=${1:-${SOAK_S:-3600}}
+failed=$build/soak.failed
+tmp=$(mktemp -d) || exit 2
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 130' INT TERM
+
+# draw N: a number below N, in $drawn.  Bash's own generator is the same everywhere
+draw()
+{
+	drawn=$(((RANDOM * 32768 + RANDOM) % $1))
+}
+# one LIST...: one of its words, in $word
+one()
+{
+	draw $#
+	shift "$drawn"
+	word=$1
+}
+# chance PERCENT: does it happen?
+chance()
+{
+	draw 100
+	[ "$drawn" -lt "$1" ]
+}
+# size LOW HIGH: small sizes are as likely as large ones, in $drawn
+size()
+{
+	local low=$1 high=$2
+
+	[ "${SOAK_SIZE:-all}" = all ] || [ "$high" -lt 60 ] || high=60
+	while [ $((2 * low)) -lt "$high" ] && chance 60; do
+		low=$((2 * low))
+	done
+	[ $((2 * low)) -ge "$high" ] || high=$((2 * low))
+	draw $((high - low + 1))
+	drawn=$((low + drawn))
+}
+
+# in $topology, $nodes (about)
+draw_topology()
+{
+	local maps w
+	one line ring star grid grid rtree geometric geometric geometric scalefree islands \
+		map map
+	case $word in
+	line | ring) size 3 80; nodes=$drawn topology=$word:$drawn ;;
+	star) size 3 120; nodes=$drawn topology=star:$drawn ;;
+	rtree | scalefree) size 3 300; nodes=$drawn topology=$word:$drawn ;;
+	geometric) size 4 400; nodes=$drawn topology=geometric:$drawn ;;
+	grid)
+		size 2 15; w=$drawn
+		size 2 15; nodes=$((w * drawn)) topology=grid:${w}x$drawn ;;
+	islands)
+		size 4 80; w=$drawn
+		size 4 80; nodes=$((w + drawn))
+		topology=islands:grid:2x$((w / 2))+rtree:$drawn ;;
+	map)
+		maps=(tests/topologies/*.json)
+		draw ${#maps[@]}
+		topology=${maps[$drawn]} nodes=300
+		if chance 70; then
+			size 10 200; nodes=$drawn
+			options+=(--nodes-limit "$drawn")
+		fi ;;
+	esac
+}
+
+# what links do; in $bad: they delay or lose frames
+draw_links()
+{
+	bad=
+	if chance 50; then
+		one 0.1 0.5 1 1..5 1..20 5 10..50
+		options+=(--delay "$word")
+		case $word in *0) bad=1 ;; esac
+	fi
+	if chance 30; then
+		one 0.001 0.01 0.03 0.05
+		options+=(--loss "$word") bad=1
+	fi
+	! chance 15 || { one 0.001 0.01 0.1; options+=(--duplicate "$word"); }
+	! chance 20 || options+=(--reorder)
+	! chance 20 || { one 0.1 0.5; options+=(--jitter "$word"); }
+	! chance 20 || { one 20 100 300; options+=(--clock-drift "$word"); }
+	! chance 15 || { one 1 3 10; options+=(--start-spread "$word"); spread=$word; }
+	! chance 10 || options+=(--start-in-order)
+}
+
+draw_faults()
+{
+	silent=
+	if chance 25; then
+		options+=(--silent) silent=1
+	fi
+	if chance 75; then
+		draw 6
+		options+=(--kill $((drawn + 1)))
+		! chance 30 || options+=(--kill-leader)
+	fi
+	if chance 10; then
+		one 0.02 0.1 0.2
+		options+=(--byzantine "drop:$word")
+	fi
+}
+
+# the options of a seed, in the array $options
+draw_run()
+{
+	local seed=$1 time
+	RANDOM=$((seed % 32768))
+	draw $((seed / 32768 % 32768 + 1)) # the other half of a long seed
+	options=() spread=0
+	draw_topology
+	draw_links
+	draw_faults
+	time=$((nodes <= 300 ? 10 : 30))
+	[ -z "$bad" ] || time=$((time * 3 / 2))
+	options=(--topology "$topology" --seed "$seed" "${options[@]}"
+		--within $((time + spread)) --cap $((4 * time + spread))
+		--recover-within $((time + (${silent:-0} * 4))) --pings 50 --pairs 2000)
+}
+
+# run SEED: Return: status
+run()
+{
+	local rc why
+	draw_run "$1"
+	[ -z "${SOAK_ONE:-}" ] || echo "pnsim ${options[*]}"
+	timeout 900 "$sim" "${options[@]}" --json >"$tmp/out" 2>"$tmp/err"
+	rc=$?
+	[ $rc != 0 ] || return 0
+	case $rc in
+	1) why=$(sed -nE '/"invariants"/,/}/{s/^ *"([a-z_]+)": "(.*)",?$/\1: \2/p}' "$tmp/out" | head -3) ;;
+	124) why="took longer than 900 s" ;;
+	*) why=$(grep -v '^$' "$tmp/err" | tail -3) ;;
+	esac
+	echo "FAILED (exit $rc): pnsim ${options[*]}"
+	echo "$why" | sed 's/^/	/'
+	{
+		echo "$why" | sed "s/^/# $(git describe --always --dirty 2>/dev/null) exit $rc: /"
+		echo "${options[*]}"
+	} >>"$failed"
+	return 1
+}
+
+if [ -n "${SOAK_ONE:-}" ]; then
+	run "$SOAK_ONE" && echo ok
+	exit
+fi
+seed=${SOAK_FROM:-$(date +%s)}
+runs=0 bad_runs=0
+end=$((SECONDS + seconds))
+while [ $SECONDS -lt $end ]; do
+	run "$seed" || bad_runs=$((bad_runs + 1))
+	runs=$((runs + 1)) seed=$((seed + 1))
+done
+echo "soak: $runs runs in $seconds s, $bad_runs failed${bad_runs:+ (see $failed)}"
+[ "$bad_runs" = 0 ]
