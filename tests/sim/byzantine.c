@@ -15,14 +15,17 @@
  *		payload is sealed: whatever looks like a session, an echo, an error
  *		or a lookup goes.  Lookups for which the node would be the anchor are
  *		in transit too: it does not answer them.
+ *	others	see byz_lies.c and byz_again.c
  */
-#include "tests/sim/byzantine.h"
+#include "tests/sim/byz_int.h"
 #include "tests/sim/node.h"
 #include "tests/sim/util.h"
 
 #include "pnstackd/net/fwd.h"
 
 #include <math.h>
+
+#define LIES 16			/* messages that a liar tells again each second */
 
 /* The one run that there is; sim is NULL when nobody is Byzantine. */
 static struct {
@@ -37,6 +40,10 @@ static struct {
 static const char *const kind_names[BYZ_KINDS] = {
 	[BYZ_HONEST] = "honest",
 	[BYZ_DROP] = "drop",
+	[BYZ_METRICS] = "metrics",
+	[BYZ_CLAIM] = "claim",
+	[BYZ_FORGE] = "forge",
+	[BYZ_REPLAY] = "replay",
 };
 
 const char *byz_kind_name(enum byz_kind kind)
@@ -107,6 +114,7 @@ void byz_start(struct sim *sim, const struct byz_config *cfg)
 		return;
 	byz.sim = sim;
 	byz.kind = sim_calloc(sim->topo->node_count, sizeof(*byz.kind));
+	again_start(sim->topo->node_count);
 	rng_init(&byz.rng, sim->cfg.seed, "byzantine");
 	memset(byz.turn_ns, 0xff, sizeof(byz.turn_ns));
 	for (i = 0; i < cfg->count; i++) {
@@ -120,6 +128,8 @@ void byz_start(struct sim *sim, const struct byz_config *cfg)
 
 void byz_end(void)
 {
+	if (byz.sim)
+		again_end();
 	free(byz.kind);
 	memset(&byz, 0, sizeof(byz));
 }
@@ -152,18 +162,39 @@ uint64_t byz_acts(void)
 	return byz.acts;
 }
 
-/* What the node that makes a call is at this moment */
-static enum byz_kind kind_now(const struct net *net)
+/* What a node is, turned or not */
+static enum byz_kind kind_of_net(const struct net *net)
 {
-	uint32_t node;
+	uint32_t node = byz.sim ? sim_node_find(byz.sim, net->id) : UINT32_MAX;
 
-	if (!byz.sim)
-		return BYZ_HONEST;
-	node = sim_node_find(byz.sim, net->id);
-	if (node == UINT32_MAX || byz.kind[node] == BYZ_HONEST ||
-	    byz.turn_ns[byz.kind[node]] > byz.sim->now.ns)
-		return BYZ_HONEST;
-	return (enum byz_kind)byz.kind[node];
+	return node == UINT32_MAX ? BYZ_HONEST : (enum byz_kind)byz.kind[node];
+}
+
+enum byz_kind byz_now(const struct net *net)
+{
+	enum byz_kind kind = kind_of_net(net);
+
+	return kind != BYZ_HONEST && byz.turn_ns[kind] <= byz.sim->now.ns ? kind : BYZ_HONEST;
+}
+
+struct rng *byz_rng(void)
+{
+	return &byz.rng;
+}
+
+void byz_act(void)
+{
+	byz.acts++;
+}
+
+uint32_t byz_node(const struct net *net)
+{
+	return sim_node_find(byz.sim, net->id);
+}
+
+uint64_t byz_time(void)
+{
+	return byz.sim->now.ns;
 }
 
 /* --- what they do ----------------------------------------------------------- */
@@ -183,16 +214,104 @@ static bool drops(struct net *net, uint32_t adj, const struct pn_pkt *pkt, struc
 	       facet_of_addr(net, a->facet, hdr.dst, hdr.dst_tag, now) < 0;
 }
 
-/* What ld calls the wrapped function, and the wrapper */
-void __real_fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now);
-void __wrap_fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now);
+/* --- wrappers -------------------------------------------------------------------- */
 
-void __wrap_fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now)
+WRAP(void, fwd_on_packet, struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now)
 {
-	if (kind_now(net) == BYZ_DROP && drops(net, adj, pkt, now)) {
-		byz.acts++;
+	enum byz_kind kind = byz_now(net);
+	struct pn_pkt *again = NULL;
+	uint32_t over = adj;
+
+	if (kind == BYZ_DROP && drops(net, adj, pkt, now)) {
+		byz_act();
 		pn_pkt_put(net->pool, pkt);
 		return;
 	}
+	if (kind == BYZ_REPLAY)
+		again = again_packet(net, &over, pkt);
 	__real_fwd_on_packet(net, adj, pkt, now);
+	if (again)
+		__real_fwd_on_packet(net, over, again, now);
+}
+
+WRAP(int, adj_ctl_send, struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
+     struct pn_time now)
+{
+	enum byz_kind kind = byz_now(net);
+	uint8_t buf[ADJ_CTL_MAX];
+	size_t n = 0;
+	int rc;
+
+	if (kind == BYZ_METRICS || kind == BYZ_CLAIM)
+		n = lies_edit(net, kind, msg, len, buf);
+	if (kind_of_net(net) == lies_about(msg, len))
+		again_told(net, adj, msg, len);
+	if (n > 0)
+		return __real_adj_ctl_send(net, adj, buf, n, now);
+	if (kind == BYZ_REPLAY)
+		n = again_message(net, adj, msg, len, buf);
+	rc = __real_adj_ctl_send(net, adj, msg, len, now);
+	if (n > 0 && rc == 0 && adj_ctl_ready(net, adj, now))
+		(void)__real_adj_ctl_send(net, adj, buf, n, now);
+	return rc;
+}
+
+WRAP(void, adj_soft_send, struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
+     struct pn_time now)
+{
+	uint8_t buf[ADJ_CTL_MAX];
+	size_t n = byz_now(net) == BYZ_CLAIM ? lies_edit_join(msg, len, buf) : 0;
+
+	__real_adj_soft_send(net, adj, msg, len, now);
+	if (n > 0)
+		__real_adj_soft_send(net, adj, buf, n, now);
+}
+
+WRAP(int, fwd_originate, struct net *net, uint16_t facet, struct net_hdr *hdr,
+     const uint8_t *payload, size_t len, struct pn_time now)
+{
+	uint8_t buf[PN_MTU_MIN - NET_HDR_LEN];
+	size_t n;
+
+	if (byz_now(net) != BYZ_FORGE || hdr->proto != NET_PROTO_LOOKUP || len > sizeof(buf))
+		return __real_fwd_originate(net, facet, hdr, payload, len, now);
+	n = again_answer(net, payload, len, buf, sizeof(buf));
+	return n ? __real_fwd_originate(net, facet, hdr, buf, n, now) : 0;
+}
+
+WRAP(void, adj_input, struct net *net, struct pn_pkt *pkt, struct pn_time now)
+{
+	if (byz_now(net) == BYZ_REPLAY)
+		again_frame(net, pkt);
+	__real_adj_input(net, pkt, now);
+}
+
+static void lie(struct net *net, struct pn_time now)
+{
+	uint8_t msg[ADJ_CTL_MAX], buf[ADJ_CTL_MAX];
+	unsigned i;
+
+	for (i = 0; i < LIES; i++) {
+		uint32_t adj = 0;
+		size_t len = again_tell(net, &adj, msg);
+		size_t n = len ? lies_edit(net, byz_now(net), msg, len, buf) : 0;
+
+		if (n > 0 && adj_at(net, adj) && adj_ctl_ready(net, adj, now))
+			(void)__real_adj_ctl_send(net, adj, buf, n, now);
+	}
+}
+
+void byz_tick(void)
+{
+	uint32_t i;
+
+	for (i = 0; byz.sim && i < byz.sim->topo->node_count; i++) {
+		enum byz_kind kind = (enum byz_kind)byz.kind[i];
+
+		if ((kind != BYZ_METRICS && kind != BYZ_CLAIM) || !sim_node_live(byz.sim, i) ||
+		    byz.turn_ns[kind] > byz.sim->now.ns)
+			continue;
+		lie(byz.sim->nodes[i].net, sim_clock(byz.sim, i));
+		sim_node_pump(byz.sim, i);
+	}
 }

@@ -13,6 +13,10 @@
 enum byz_kind {
 	BYZ_HONEST,
 	BYZ_DROP,		/* forwards no packet of others, but all that is control */
+	BYZ_METRICS,		/* says that everything is next to it */
+	BYZ_CLAIM,		/* says that it is where others are, and what they are */
+	BYZ_FORGE,		/* answers lookups wrongly, late or not at all */
+	BYZ_REPLAY,		/* says again what it said or heard long ago */
 	BYZ_KINDS
 };
 
@@ -46,12 +50,20 @@ void byz_end(void);
 /** byz_turn() - those that wait for it turn now */
 void byz_turn(void);
 
+/** byz_tick() - let liars lie: at rest nobody tells anything, but they do
+ *  Called about once a second */
+void byz_tick(void);
+
 /** byz_kind_of() - what a node is, or will be; BYZ_HONEST: nothing special */
 enum byz_kind byz_kind_of(uint32_t node);
 
 /** byz_lies() - Return: true if a node tells lies by now, so that a picture of all
  *  nodes need not make sense (one that only drops packets tells none) */
 bool byz_lies(void);
+
+/** byz_unread() - Return: control messages that a liar could not read, since the
+ *  simulator does not know their form: should be 0, or it lied less than it could */
+uint64_t byz_unread(void);
 
 /** byz_acts() - Return: how often they did what they should not */
 uint64_t byz_acts(void);

@@ -347,7 +347,7 @@ static void talk_all(struct run_of *r)
 	uint64_t start_ns = r->sim->now.ns;
 	uint32_t second, i;
 
-	for (second = 0; second < r->seconds; second++, row(r, second))
+	for (second = 0; second < r->seconds; second++, byz_tick(), row(r, second))
 		for (i = 0; i < r->d->pairs; i++) {
 			pass(r, start_ns + PN_S(second) + PN_S(1) / r->d->pairs * i);
 			ask(r, i, second);

@@ -71,6 +71,7 @@ static json_t *byzantine(const struct run_config *cfg, const struct run_result *
 	json_object_set_new(o, "readdressed", json_integer(d->readdressed));
 	json_object_set_new(o, "wrong_identity", json_integer(d->wrong));
 	json_object_set_new(o, "acts", json_integer((json_int_t)d->acts));
+	json_object_set_new(o, "unread", json_integer((json_int_t)byz_unread()));
 	return o;
 }
 
