@@ -310,6 +310,25 @@ static uint32_t eth_mtu(const struct link *link, const struct ifstate *ifs)
 	return mtu;
 }
 
+/* As configured, or as the driver says (Mbit/s; radio says nothing).  0: unknown */
+static uint64_t eth_rate(const struct link *link)
+{
+	char path[64];
+	long long mbit = 0;
+	FILE *f;
+
+	if (link->spec.rate_bps)
+		return link->spec.rate_bps;
+	snprintf(path, sizeof(path), "/sys/class/net/%s/speed", link->spec.ifname);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%lld", &mbit) != 1 || mbit < 0 || mbit > 10000000)
+		mbit = 0;
+	fclose(f);
+	return (uint64_t)mbit * 1000000;
+}
+
 static int eth_net_add(struct link *link, uint32_t mtu, struct pn_time now, char *why,
 		       size_t why_len)
 {
@@ -318,6 +337,8 @@ static int eth_net_add(struct link *link, uint32_t mtu, struct pn_time now, char
 		.mtu = mtu,
 		.self = { .len = PN_LLADDR_MAC_LEN },
 		.cost = link->spec.cost,
+		.rate_bps = eth_rate(link),
+		.control_bps = link->spec.control_bps,
 		.seal_full = link->spec.seal_full,
 		.listen = true,
 	};

@@ -34,6 +34,8 @@ struct link_spec {
 	uint8_t id[PN_ID_LEN];   /* peer must be this one */
 	uint16_t cost;        /* 0: measured */
 	uint32_t mtu;         /* outer MTU; 0: from the interface, UDP 1500 */
+	uint64_t rate_bps;    /* 0: what the interface says, or unknown */
+	uint64_t control_bps; /* cap of control traffic; 0: by the rate */
 	bool seal_full;
 	/* test link: the only place where delay and loss are made */
 	uint32_t test_delay_ms;
@@ -45,7 +47,7 @@ struct link_spec {
 
 /** link_spec_parse() - "eth:IFNAME", "eth:auto", "udp:HOST:PORT[#IDENTITY]" (dial),
  *  "udp-listen:[ADDR:]PORT", each with ",key=value" options (cost=, mtu=,
- *  ethertype=, seal=full, delay=30ms, loss=1%, rate=100mbit)
+ *  bandwidth=100mbit, control=64kbit, ethertype=, seal=full, delay=30ms, loss=1%, rate=100mbit)
  *  Return: 0, or PN_EINVAL with @why (static or in @why_buf) naming what is wrong */
 int link_spec_parse(const char *text, struct link_spec *out, char *why, size_t why_len);
 

@@ -116,7 +116,7 @@ static bool opt_loss(struct link_spec *s, const char *v)
 	return true;
 }
 
-static bool opt_rate(struct link_spec *s, const char *v)
+static bool parse_rate(const char *v, uint64_t *bps)
 {
 	static const char *const units[] = { "bit", "kbit", "mbit", "gbit", NULL };
 	static const double factors[] = { 1, 1e3, 1e6, 1e9 };
@@ -124,8 +124,23 @@ static bool opt_rate(struct link_spec *s, const char *v)
 
 	if (!parse_unit(v, units, factors, &d) || d < 8000 || d > 1e12)
 		return false;
-	s->test_rate_bps = (uint64_t)d;
+	*bps = (uint64_t)d;
 	return true;
+}
+
+static bool opt_rate(struct link_spec *s, const char *v)
+{
+	return parse_rate(v, &s->test_rate_bps);
+}
+
+static bool opt_bandwidth(struct link_spec *s, const char *v)
+{
+	return parse_rate(v, &s->rate_bps);
+}
+
+static bool opt_control(struct link_spec *s, const char *v)
+{
+	return parse_rate(v, &s->control_bps);
 }
 
 static const struct {
@@ -136,6 +151,8 @@ static const struct {
 	{ "cost", opt_cost, "1 to 65534" },
 	{ "mtu", opt_mtu, "at least 700 bytes for Ethernet, 748 for UDP" },
 	{ "ethertype", opt_ethertype, "0x600 to 0xffff, for an Ethernet link" },
+	{ "bandwidth", opt_bandwidth, "8kbit to 1000gbit" },
+	{ "control", opt_control, "8kbit to 1000gbit" },
 	{ "seal", opt_seal, "\"full\" or \"header\"" },
 	{ "delay", opt_delay, "0 to 10 seconds, as in 30ms" },
 	{ "loss", opt_loss, "0 to 100 percent, as in 1%" },

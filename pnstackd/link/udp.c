@@ -212,6 +212,8 @@ static int udp_open(struct link *link, bool listen, struct pn_time now, char *wh
 	struct net_link_config cfg = {
 		.kind = NET_LINK_TUNNEL,
 		.cost = link->spec.cost,
+		.rate_bps = link->spec.rate_bps,
+		.control_bps = link->spec.control_bps,
 		.seal_full = link->spec.seal_full,
 		.listen = listen,
 	};
@@ -274,7 +276,7 @@ const struct link_ops link_listen_ops = {
 
 static bool peer_is_plain(const struct link_spec *s)
 {
-	return !s->cost && !s->mtu && !s->seal_full && !testlink_wanted(s);
+	return !s->cost && !s->mtu && !s->rate_bps && !s->control_bps && !s->seal_full && !testlink_wanted(s);
 }
 
 /* The socket to dial @ll through.  Return: NULL with @why */

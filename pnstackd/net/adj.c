@@ -140,6 +140,8 @@ uint32_t adj_alloc(struct net *net, int link, const struct pn_lladdr *ll)
 	if (ll)
 		a->ll = *ll;
 	if (link >= 0)
+		cap_init(&a->cap, &link_of(net, link)->cfg);
+	if (link >= 0)
 		t->pub[i].kind = link_of(net, link)->cfg.kind == NET_LINK_ETHERNET ?
 				 ADJ_ETHERNET : ADJ_TUNNEL;
 	return i;

@@ -48,7 +48,7 @@ void ctlq_reset(struct net *net, struct adj *a)
 	a->ctl_blocked = false;
 	a->ack_now = a->hello_now = a->hello_ask = false;
 	a->ctl_tries = 0;
-	a->ack_at = a->rto_at = a->retry_at = PN_TIME_NEVER;
+	a->ack_at = a->rto_at = a->retry_at = a->cap_at = PN_TIME_NEVER;
 	a->rto_ns = RTO_START_NS;
 }
 
@@ -65,7 +65,7 @@ void ctlq_mark(struct net *net, uint32_t i)
 
 /* Filling frames ------------------------------------------------------------------ */
 
-static void send_open(struct net *net, uint32_t i)
+static void send_open(struct net *net, uint32_t i, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
 	struct pn_pkt *pkt = a->open;
@@ -84,6 +84,7 @@ static void send_open(struct net *net, uint32_t i)
 	}
 	a->ack_now = false;
 	a->ack_at = a->owe_at = PN_TIME_NEVER;
+	cap_charge(net, i, pkt->len + FRAME_OVERHEAD + HDR_UDP_IP, now);
 	seal_control(net, i, pkt, a->open_what);
 }
 
@@ -98,7 +99,7 @@ static struct pn_wr record_open(struct net *net, uint32_t i, enum record kind, s
 
 	if (a->open && (a->open->len + want > limit ||
 			pn_pkt_room(a->open) < want + ACK_LEN + CRYPTO_TAG_LEN))
-		send_open(net, i);
+		send_open(net, i, net->now);
 	if (!a->open)
 		a->open = frame_new(net, pub_of(net, i)->link, NULL);
 	if (!a->open || pn_pkt_room(a->open) < want + ACK_LEN + CRYPTO_TAG_LEN) {
@@ -160,11 +161,17 @@ static void send_messages(struct net *net, uint32_t i, struct pn_time now)
 	struct adj *a = adj_of(net, i);
 	uint16_t seq = a->ctl_una;
 
+	a->cap_at = PN_TIME_NEVER;
 	for (const struct pn_pkt *m = a->ctl_q.head; m; m = m->next, seq++) {
 		struct pn_wr w;
 
 		if ((int16_t)(seq - a->ctl_sent) < 0)
 			continue;
+		if (pn_time_before(now, cap_wait(net, i, now))) {
+			a->cap_at = cap_wait(net, i, now);
+			count(net, ctl_capped);
+			break;
+		}
 		w = record_open(net, i, REC_MESSAGE, 2 + (size_t)m->len);
 		if (!pn_wr_ok(&w))
 			break;
@@ -174,7 +181,7 @@ static void send_messages(struct net *net, uint32_t i, struct pn_time now)
 		a->ctl_sent = (uint16_t)(seq + 1);
 		live_expect(net, i, now);       /* its acknowledgement */
 	}
-	if (a->ctl_q.count && pn_time_is_never(a->rto_at))
+	if (a->ctl_sent != a->ctl_una && pn_time_is_never(a->rto_at))
 		a->rto_at = pn_time_add(now, a->rto_ns);
 }
 
@@ -193,7 +200,7 @@ void ctlq_flush_one(struct net *net, uint32_t i, struct pn_time now)
 		a->open = frame_new(net, pub_of(net, i)->link, NULL);
 		a->open_what = COUNT_tx_ack_bytes;
 	}
-	send_open(net, i);
+	send_open(net, i, now);
 	live_rearm(net, i, now);
 }
 
@@ -217,7 +224,7 @@ void ctlq_goodbye(struct net *net, uint32_t i, enum net_err why)
 
 	pn_wr_u8(&w, why);
 	if (pn_wr_ok(&w))
-		send_open(net, i);
+		send_open(net, i, net->now);
 }
 
 /* Messages between two facets of this node ------------------------------------------ */
@@ -347,7 +354,10 @@ void adj_soft_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len
 		(void)internal_send(net, adj, msg, len, true);
 		return;
 	}
-	(void)now;
+	if (pn_time_before(now, cap_wait(net, adj, now))) {
+		count(net, soft_capped);
+		return;
+	}
 	w = record_open(net, adj, REC_SOFT, len);
 	if (!pn_wr_ok(&w))
 		return;

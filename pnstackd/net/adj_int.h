@@ -8,6 +8,7 @@
  *   adj_hs.c     handshakes in and out, cookies, rekeying
  *   adj_seal.c   sealed frames: out, in, split in two and put together
  *   adj_ctl.c    what is inside sealed control frames: reliable and soft messages
+ *   adj_cap.c    the share of a link that control frames may take
  *   adj_live.c   hellos, signs of life, round-trip time, loss, cost; all timers
  */
 #ifndef PN_NET_ADJ_INT_H
@@ -41,6 +42,9 @@ enum frame_type {
 };
 #define FRAME_HDR_LEN      16
 #define FRAME_OVERHEAD     (FRAME_HDR_LEN + CRYPTO_TAG_LEN)
+/* bytes in front of a frame, for the counts of traffic */
+#define HDR_ETHERNET       14
+#define HDR_UDP_IP         28
 #define FRAME_MAX          (PN_PKT_MAX + FRAME_OVERHEAD)
 #define LINK_MTU_MIN       700  /* a packet of PN_MTU_MIN must fit in two frames */
 #define HELLO_LEN          116
@@ -58,6 +62,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define STATIONS_DEFAULT   512   /* of all Ethernets */
 #define REDIRECT_MAX       32    /* remembered */
 #define CTL_WINDOW         4     /* control messages in flight */
+#define CAP_BURST          65536 /* bytes of control traffic at once: a start takes some */
 #define SPLIT_SLOTS        2     /* frames being put together, per adjacency */
 #define SEEN_SLOTS         64    /* timestamps of identities that are gone */
 #define EXPELLED_MAX       32    /* identities refused for a while */
@@ -126,6 +131,11 @@ struct session {
 };
 enum session_slot { CUR, PREV, NEXT, SESSIONS };
 
+/** struct cap - a token bucket for control traffic
+ *  @byte_ns: a byte is granted every so often
+ *  @full_at: when it would be full again */
+struct cap { uint64_t byte_ns; struct pn_time full_at; };
+
 /** struct split - one frame of two halves, of which one is here; pkt NULL: none */
 struct split {
 	struct pn_pkt *pkt;
@@ -184,6 +194,8 @@ struct adj {
 	uint16_t dirty_next;
 	uint8_t ctl_tries;
 	struct pn_time ack_at, rto_at, ctl_progress, retry_at;
+	struct pn_time cap_at;       /* messages wait for the bucket until; NEVER: they do not */
+	struct cap cap;              /* of a tunnel */
 	uint64_t rto_ns;
 	struct pn_pkt *open;         /* control frame being filled */
 	enum net_counter_id open_what; /* what its bytes are counted as */
@@ -219,6 +231,7 @@ struct link {
 	struct net_timer timer;
 	struct pn_time hello_at, fast_until, answer_at, event_at;
 	struct pn_time ring_at, change_at, verify_at, dial_at;
+	struct cap cap;              /* of an Ethernet, in all */
 	uint32_t heard;              /* entries in the table of stations */
 	uint8_t hellos;              /* sent since the link began, saturates */
 };
@@ -356,6 +369,13 @@ void hs_on_response(struct net *net, const struct pn_pkt *pkt, struct pn_time no
 void hs_on_cookie(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
 void hs_forget(struct adj *a);
 void session_wipe(struct session *s);
+
+/* adj_cap.c */
+void cap_init(struct cap *c, const struct net_link_config *cfg);
+/** cap_charge() - a control frame of @len bytes goes out to entry @i, in any case */
+void cap_charge(struct net *net, uint32_t i, size_t len, struct pn_time now);
+/** cap_wait() - Return: when messages may go out to entry @i; not after @now: they may */
+struct pn_time cap_wait(const struct net *net, uint32_t i, struct pn_time now);
 
 /* adj_seal.c */
 /** seal_control() - takes @pkt, plain records; seals and sends it */

@@ -17,8 +17,6 @@
 #include <string.h>
 
 #define STATION_TRIES   6             /* initiations without answer */
-#define HDR_ETHERNET    14            /* bytes, for the counts of traffic */
-#define HDR_UDP_IP      28
 
 /* Frames ---------------------------------------------------------------------- */
 
@@ -306,6 +304,7 @@ int net_link_add(struct net *net, const struct net_link_config *cfg, struct pn_t
 		l->event_at = PN_TIME_ZERO;
 		l->answer_at = PN_TIME_ZERO;
 		l->hellos = 0;
+		cap_init(&l->cap, cfg);
 		link_start(net, (int)i, now);
 		return (int)i;
 	}

@@ -34,7 +34,8 @@
  * not counted.
  *
  * Cost: configured, or NET_COST_UNIT for Ethernet and for a tunnel of up to
- * 1 ms, growing to 8 units at 100 ms; times the expected transmissions (ETX),
+ * 1 ms, growing to 8 units at 100 ms; and more where the rate is known to be
+ * low; times the expected transmissions (ETX),
  * from the loss of hellos both ways.  It changes only if it would be more than
  * 12 % different for COST_HOLD_NS.
  *
@@ -60,6 +61,8 @@
 #define HEARD_MAX      15          /* hellos in the map */
 #define LATE_NS        PN_MS(200)  /* our own timer rang so late: we were away */
 #define HEARD_MIN      8           /* hellos before loss is believed */
+#define RATE_FULL_BPS  UINT64_C(1000000000)
+#define RATE_COST_MAX  (4 * NET_COST_UNIT)
 #define COST_MAX       (64 * NET_COST_UNIT)
 #define TUNNEL_MIN_NS  PN_MS(1)
 #define TUNNEL_MAX_NS  PN_MS(100)
@@ -89,6 +92,17 @@ static unsigned lost_sum(const struct adj *a)
 	return (rx > 1 ? rx : 0) + (tx > 1 ? tx : 0);
 }
 
+/* What a slow link costs more: half a unit for each factor of ten below RATE_FULL_BPS, so
+ * that a slow cable still beats a detour of two hops down to a tenth of the rate. */
+static unsigned rate_cost(uint64_t bps)
+{
+	unsigned more = 0;
+
+	for (uint64_t full = RATE_FULL_BPS; bps && bps < full && more < RATE_COST_MAX; full /= 10)
+		more += NET_COST_UNIT / 2;
+	return more;
+}
+
 static uint16_t cost_now(const struct net *net, uint32_t i)
 {
 	const struct adj *a = adj_of(net, i);
@@ -98,6 +112,7 @@ static uint16_t cost_now(const struct net *net, uint32_t i)
 
 	if (l->cfg.cost)
 		return l->cfg.cost;
+	cost += rate_cost(l->cfg.rate_bps);
 	if (pub_of(net, i)->kind == ADJ_TUNNEL && rtt > TUNNEL_MIN_NS) {
 		rtt = pn_min(rtt, TUNNEL_MAX_NS) - TUNNEL_MIN_NS;
 		cost += 7 * NET_COST_UNIT * rtt / (TUNNEL_MAX_NS - TUNNEL_MIN_NS);
@@ -172,7 +187,7 @@ void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now
 	a->cost_since = PN_TIME_NEVER;
 	pub_of(net, i)->cost = cost_now(net, i);
 	a->ctl_progress = now;
-	a->ack_at = a->rto_at = a->retry_at = PN_TIME_NEVER;
+	a->ack_at = a->rto_at = a->retry_at = a->cap_at = PN_TIME_NEVER;
 	a->rto_ns = RTO_START_NS;
 	a->hello_now = true;	/* also confirms the keys to the responder */
 	ctlq_mark(net, i);
@@ -419,6 +434,7 @@ static struct pn_time up_deadline(const struct adj *a)
 	t = pn_time_min(t, a->ack_at);
 	t = pn_time_min(t, a->rto_at);
 	t = pn_time_min(t, a->retry_at);
+	t = pn_time_min(t, a->cap_at);
 	t = pn_time_min(t, rekey_at(a));
 	if (a->sess[PREV].local)
 		t = pn_time_min(t, a->prev_until);

@@ -109,12 +109,18 @@ struct net_link_config {
 	uint32_t mtu;        /* largest frame in bytes that this link carries,
 	                        without the Ethernet or UDP/IP header */
 	struct pn_lladdr self; /* own station address; len 0 where unknown */
-	uint64_t rate_bps;   /* 0 unknown */
-	uint16_t cost;       /* 0: measured */
+	uint64_t rate_bps;   /* 0 unknown: what a tunnel takes, an Ethernet in all */
+	uint64_t control_bps; /* at most so much of it for control traffic: of an Ethernet, or
+	                        of each tunnel.  0: 2 % of the rate or NET_CONTROL_BPS,
+	                        whichever is more */
+	uint16_t cost;       /* 0: measured, and by the rate */
 	bool seal_full;      /* seal the payload too, not only the header */
 	bool listen;         /* answer handshakes of stations not configured */
 	char name[64];       /* for logs and status only */
 };
+
+#define NET_CONTROL_BPS 64000
+#define NET_ETHERNET_BPS 100000000   /* what an Ethernet of unknown rate is taken for, here */
 
 /** net_link_add() - Return: link number >= 0, or PN_EFULL, PN_EINVAL (mtu too
  *  small: a frame must take 700 bytes; packets of PN_MTU_MIN are split in two) */

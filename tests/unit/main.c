@@ -13,6 +13,7 @@
 #define SUITES(X)	\
 	X(adj)		\
 	X(adj_life)	\
+	X(adj_link)	\
 	X(adj_policy)	\
 	X(adj_ring)	\
 	X(api_wire)	\

@@ -75,6 +75,8 @@ static const struct {
 	{ "eth:eth0,ethertype=0x5ff", "ethertype" },
 	{ "udp:h:1,ethertype=0x88b5", "ethertype" },
 	{ "eth:eth0,seal=maybe", "seal" },
+	{ "eth:eth0,control=1", "control" },
+	{ "eth:eth0,bandwidth=fast", "bandwidth" },
 	{ "eth:eth0,delay=5", "delay" },
 	{ "eth:eth0,delay=11s", "delay" },
 	{ "eth:eth0,loss=101%", "loss" },
@@ -120,6 +122,12 @@ static void test_units(void)
 	CU_ASSERT_EQUAL(s.test_rate_bps, 100000000);
 	CU_ASSERT_TRUE(s.seal_full);
 	CU_ASSERT_EQUAL(s.ethertype, 0x9000);
+	CU_ASSERT_EQUAL(s.rate_bps, 0);
+	CU_ASSERT_EQUAL_FATAL(link_spec_parse("udp:10.0.0.1:1,bandwidth=2mbit,control=48kbit", &s,
+					      why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL(s.rate_bps, 2000000);
+	CU_ASSERT_EQUAL(s.control_bps, 48000);
+	CU_ASSERT_EQUAL(s.test_rate_bps, 0);
 	CU_ASSERT_EQUAL_FATAL(link_spec_parse("eth:a,delay=30ms,loss=0.25", &s, why,
 					      sizeof(why)), 0);
 	CU_ASSERT_EQUAL(s.test_delay_ms, 30);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/* The share of a link that control traffic may take.
+ *
+ * Theory of operation
+ *
+ * A token bucket for each Ethernet, and for each tunnel (the many tunnels of one
+ * listener have nothing in common).  It is filled at the configured rate, or 2 % of
+ * the link's, or NET_CONTROL_BPS, and holds CAP_BURST bytes, enough for a start or
+ * for a neighbour that comes back.
+ *
+ * Every control frame is charged, with the header of the link.  Hellos, handshakes and
+ * acknowledgements go out whether there is anything in the bucket or not: they are few
+ * and small, and without them the adjacency dies.  While it is empty reliable messages
+ * wait (what waits is state that is sent when its turn comes, not a queue: gossip.c),
+ * and soft ones are dropped and counted.  Packets are not control traffic, whatever
+ * they carry.
+ */
+#include "pnstackd/net/adj_int.h"
+
+void cap_init(struct cap *c, const struct net_link_config *cfg)
+{
+	uint64_t rate = cfg->rate_bps, bps = cfg->control_bps;
+
+	if (!rate && cfg->kind == NET_LINK_ETHERNET)
+		rate = NET_ETHERNET_BPS;
+	if (!bps)
+		bps = pn_max(rate / 50, NET_CONTROL_BPS);
+	c->byte_ns = pn_max(PN_S(8) / bps, 1);
+	c->full_at = PN_TIME_ZERO;
+}
+
+static struct cap *cap_of(const struct net *net, uint32_t i)
+{
+	struct link *l = link_of(net, pub_of(net, i)->link);
+
+	return l->cfg.kind == NET_LINK_ETHERNET ? &l->cap : &adj_of(net, i)->cap;
+}
+
+void cap_charge(struct net *net, uint32_t i, size_t len, struct pn_time now)
+{
+	struct cap *c = cap_of(net, i);
+
+	if (pn_time_before(c->full_at, now))
+		c->full_at = now;
+	c->full_at = pn_time_add(c->full_at, len * c->byte_ns);
+}
+
+struct pn_time cap_wait(const struct net *net, uint32_t i, struct pn_time now)
+{
+	const struct cap *c = cap_of(net, i);
+	uint64_t ahead = pn_time_until(now, c->full_at), burst = CAP_BURST * c->byte_ns;
+
+	return ahead <= burst ? now : pn_time_add(now, ahead - burst);
+}
