@@ -159,10 +159,11 @@ bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_t
 uint64_t succeed_wait_ns(const struct net *net, const struct facet *f, unsigned i)
 {
 	const struct rec *a = facet_rec(net, f, i);
+	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);
 
-	/* Nobody comes; or only over a border within the area, and there is none. */
+	/* Nobody comes; or only over a border within the area, and there is none for long. */
 	if (!a->deputy || a->deputy == f->node_id ||
-	    !dest_alive(dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line)))
+	    (d && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS))
 		return LOST_NS;
 	return ORPHAN_NS;
 }
