@@ -59,11 +59,12 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	c->nbs = arena_take(a, nbs, sizeof(*c->nbs));
 	c->dest_max = (uint8_t)(2 * at_most(levels, CHAIN_MAX));
 	dests = arena_take(a, (size_t)facets * c->dest_max, sizeof(*dests));
-	rec_pool_carve(&c->recs, a, recs_limit(facets, nbs, levels));
+	rec_pool_carve(&c->recs, a, recs_limit(facets, nbs, levels), nbs);
 	c->via_max = (uint16_t)at_most(nbs * levels * VIAS_OF_8 / 8, 60000);
 	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
 	c->link_max = at_most(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
 	c->link_facet = arena_take(a, c->link_max, sizeof(*c->link_facet));
+	c->link_slots = arena_take(a, c->link_max, sizeof(*c->link_slots));
 	for (i = 0; a->at && i < facets; i++)
 		c->facets[i].dests = dests + (size_t)i * c->dest_max;
 }
@@ -206,6 +207,7 @@ void ctl_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 	(void)cfg;
 	rec_pool_init(&c->recs);
 	c->rec_spare = c->facet_max * (c->dest_max / 4u);
+	c->rec_quota = (c->recs.cap - c->rec_spare) / 4 * 3;
 	c->via_free = 0;
 	c->via_fresh = 0;
 	for (i = 0; i < c->link_max; i++)
@@ -392,6 +394,6 @@ void ctl_expire(struct net *net, uint32_t facet, struct pn_time now)
 	join_border(net, f, now);
 	join_expire(net, f, now);
 	for_each_nb(net, f, a)
-		if (net->ctl->nbs[a].tx_dirty)
+		if (gossip_due(net, a, now))
 			gossip_send(net, a, now);
 }

@@ -37,12 +37,35 @@
 #define TALL_NS PN_S(3)              /* a network at rest that is too tall is rebuilt */
 #define SETTLE_NS PN_MS(500)         /* facets of one node merge so long after their neighbours */
 #define SETTLE_MAX_NS PN_S(5)        /* so long is a neighbour in another network waited for */
+#define SIGN_BURST 400               /* signatures of one neighbour checked at once, */
+#define SIGN_REFILL_NS PN_MS(5)      /* and one more each */
 #define BEAT_NS PN_S(4)              /* leader's sequence number, times 2^(level/2) */
 
 struct chain {
 	uint8_t n;
 	rec_ref at[CHAIN_MAX];   /* counted; [0] is the leaf, [n-1] the top known */
 };
+
+struct bucket {                  /* of tokens; zeroed it is full */
+	struct pn_time at;       /* of the last that were put in */
+	uint16_t used;
+};
+
+/* Return: there was one, and it is taken.  One comes back each @refill_ns */
+static inline bool bucket_take(struct bucket *b, unsigned burst, uint64_t refill_ns,
+			       struct pn_time now)
+{
+	uint64_t more = pn_time_since(now, b->at) / refill_ns;
+
+	if (more) {
+		b->used = more < b->used ? (uint16_t)(b->used - more) : 0;
+		b->at = now;
+	}
+	if (b->used >= burst)
+		return false;
+	b->used++;
+	return true;
+}
 
 /* What we know of the facet at the other end of one adjacency, and what we told
  * it.  Indexed by adjacency. */
@@ -63,8 +86,10 @@ struct nb {
 	bool tx_dirty;           /* something to tell */
 	struct pn_time next_cand, next_joined;
 	struct pn_time apart_at; /* since when it is in another network */
-	struct pn_time slots_at; /* token bucket of slots it may take */
-	uint8_t slots;
+	struct bucket slots;     /* it may take */
+	struct bucket checks;    /* of signatures it may cause */
+	uint64_t again;          /* slots of its chain to be told again, */
+	struct pn_time again_at; /* which we ask for then */
 };
 
 enum dest_kind { DEST_LEADER, DEST_SIBLING };
@@ -166,6 +191,8 @@ struct ctl {
 	uint32_t nb_high;        /* all in use are below */
 	struct rec_pool recs;
 	uint32_t rec_spare;      /* entries that neighbours' records leave for our own */
+	uint32_t rec_quota;      /* one neighbour may bring so many */
+	struct bucket *link_slots; /* by link: slots that all behind it may take */
 	struct via *vias;
 	uint16_t via_max, via_free, via_fresh;   /* fresh: so many were ever used */
 	uint32_t link_max;
@@ -236,9 +263,14 @@ uint64_t succeed_wait_ns(const struct net *net, const struct facet *f, unsigned 
 void succeed_adopt(struct net *net, struct facet *f, unsigned i, struct pn_time now);
 
 /* gossip.c */
-enum entry { ENTRY_SET = 1, ENTRY_COMMIT = 2, ENTRY_ROUTE = 3, ENTRY_WANT = 4 };
+enum entry { ENTRY_SET = 1, ENTRY_COMMIT = 2, ENTRY_ROUTE = 3, ENTRY_WANT = 4,
+	     ENTRY_AGAIN = 5 };
 void gossip_send(struct net *net, uint32_t adj, struct pn_time now);
 void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now);
+/** gossip_due() - Return: there is something to tell that neighbour now */
+bool gossip_due(struct net *net, uint32_t adj, struct pn_time now);
+/** gossip_may_check() - Return: a signature that it sent may be checked; counted if not */
+bool gossip_may_check(struct net *net, uint32_t adj, struct pn_time now);
 void gossip_forget(struct net *net, struct nb *nb);
 
 /* join.c */

@@ -15,14 +15,17 @@
  *   COMMIT  slots in all 1
  *   ROUTE   see route.c
  *   WANT    destination kind 1 | area 8: tell that route again, we lost it
+ *   AGAIN   slot 1: tell that slot again, we could not take it
+ *
+ * What a neighbour can make us do is bounded: signatures to check by a bucket, records to
+ * keep by a quota and by what is spared for our own.  A record that is refused for that
+ * is asked for again after AGAIN_NS; until then what was committed before counts.
  */
 #include "pnstackd/net/ctl_int.h"
 
 #include <string.h>
 
-/* A tree may be this much taller than 2 log2 of its nodes before we disbelieve it.
- * While a network forms, its counts lag behind its height. */
-#define HEIGHT_SLACK 14
+#define AGAIN_NS PN_MS(250)
 
 static void slot_set(struct net *net, struct chain *c, unsigned i, rec_ref ref)
 {
@@ -53,6 +56,7 @@ void gossip_forget(struct net *net, struct nb *nb)
 	chain_truncate(net, &nb->stage, 0);
 	chain_truncate(net, &nb->chain, 0);
 	chain_truncate(net, &nb->sent, 0);
+	nb->again = 0;
 	nb->ready = false;
 }
 
@@ -85,13 +89,28 @@ static bool build_chain(struct net *net, const struct facet *f, struct nb *nb, s
 	return true;
 }
 
+static void build_again(struct nb *nb, struct pn_wr *w, struct pn_time now)
+{
+	unsigned i;
+
+	if (!nb->again || !pn_time_due(nb->again_at, now))
+		return;
+	for (i = 0; i < CHAIN_MAX; i++) {
+		if (!(nb->again >> i & 1))
+			continue;
+		pn_wr_u8(w, ENTRY_AGAIN);
+		pn_wr_u8(w, i);
+	}
+	nb->again_at = pn_time_add(now, AGAIN_NS);
+}
+
 void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
 	struct facet *f = facet_at(net, nb->facet);
 	uint8_t buf[ADJ_CTL_MAX];
 
-	while (nb->tx_dirty && adj_ctl_ready(net, adj, now)) {
+	while (gossip_due(net, adj, now) && adj_ctl_ready(net, adj, now)) {
 		struct pn_wr w;
 		size_t head;
 		bool all;
@@ -100,6 +119,7 @@ void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
 		pn_wr_u8(&w, CTL_UPDATE);
 		pn_wr_u16(&w, nb->facet);
 		head = w.len;
+		build_again(nb, &w, now);
 		all = build_chain(net, f, nb, &w) && route_build(net, f, adj, &w);
 		PN_ASSERT(pn_wr_ok(&w));
 		nb->tx_dirty = !all;
@@ -112,35 +132,72 @@ void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
 
 /* Receiving ---------------------------------------------------------------- */
 
-static int on_set(struct net *net, struct nb *nb, struct pn_rd *rd)
+bool gossip_may_check(struct net *net, uint32_t adj, struct pn_time now)
 {
+	struct nb *nb = &net->ctl->nbs[adj];
+
+	if (bucket_take(&nb->checks, SIGN_BURST, SIGN_REFILL_NS, now))
+		return true;
+	count(net, ctl_checks_bounded);
+	return false;
+}
+
+bool gossip_due(struct net *net, uint32_t adj, struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+
+	if (nb->again && !pn_time_due(nb->again_at, now))
+		facet_poke(net, facet_at(net, nb->facet), nb->again_at);
+	return nb->tx_dirty || (nb->again && pn_time_due(nb->again_at, now));
+}
+
+/* The record, kept for this neighbour; 0: not now.  *bad: not ever */
+static rec_ref take_in(struct net *net, uint32_t adj, const struct rec *r, bool *bad,
+		       struct pn_time now)
+{
+	struct rec_pool *p = &net->ctl->recs;
+	rec_ref ref = rec_get(p, rec_find(p, r));
+
+	*bad = false;
+	if (ref || !gossip_may_check(net, adj, now))
+		return ref;
+	if (rec_verify(r)) {
+		count(net, ctl_bad_signature);
+		*bad = true;
+		return 0;
+	}
+	ref = rec_intern_for(p, r, net->ctl->rec_spare, adj + 1, net->ctl->rec_quota);
+	if (!ref)
+		count(net, route_full);
+	return ref;
+}
+
+static int on_set(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
 	unsigned slot = pn_rd_u8(rd);
 	struct rec r;
-	rec_ref ref;
+	rec_ref ref = 0;
+	bool bad = true;
 	int err = rec_parse(rd, &r);
 
 	if (err || slot >= CHAIN_MAX) {
 		count(net, ctl_malformed);
 		return PN_EBADMSG;
 	}
-	if (r.base > HEIGHT_SLACK &&
-	    1ull << (r.base - HEIGHT_SLACK) / 2 > rec_count_value(r.count)) {
+	if (!rec_height_fits(r.base, r.count))
 		count(net, ctl_refused_height);
-		slot_set(net, &nb->stage, slot, 0);
+	else
+		ref = take_in(net, adj, &r, &bad, now);
+	slot_set(net, &nb->stage, slot, ref);
+	if (ref || bad) {
+		nb->again &= ~(1ull << slot);
 		return 0;
 	}
-	ref = rec_get(&net->ctl->recs, rec_find(&net->ctl->recs, &r));
-	if (!ref) {
-		if (rec_verify(&r)) {
-			count(net, ctl_bad_signature);
-			slot_set(net, &nb->stage, slot, 0);
-			return 0;
-		}
-		ref = rec_intern(&net->ctl->recs, &r, net->ctl->rec_spare);
-	}
-	if (!ref)
-		count(net, route_full);
-	slot_set(net, &nb->stage, slot, ref);
+	if (!nb->again)
+		nb->again_at = pn_time_add(now, AGAIN_NS);
+	nb->again |= 1ull << slot;
+	facet_poke(net, facet_at(net, nb->facet), nb->again_at);
 	return 0;
 }
 
@@ -164,11 +221,24 @@ static bool chain_sound(const struct net *net, const struct chain *c)
 	return true;
 }
 
+static void on_again(struct net *net, struct nb *nb, unsigned slot)
+{
+	if (slot < nb->sent.n)
+		slot_set(net, &nb->sent, slot, 0);
+	nb->sent_commit = false;
+	nb->tx_dirty = true;
+	facet_poke(net, facet_at(net, nb->facet), net->now);
+}
+
 static void on_commit(struct net *net, uint32_t adj, struct nb *nb, unsigned n, struct pn_time now)
 {
 	struct facet *f = facet_at(net, nb->facet);
 
 	chain_truncate(net, &nb->stage, n);
+	if (n < CHAIN_MAX)
+		nb->again &= (1ull << n) - 1;
+	if (nb->again)
+		return;                  /* soon */
 	nb->ready = nb->stage.n == n && chain_sound(net, &nb->stage);
 	if (nb->ready)
 		chain_copy(net, &nb->chain, &nb->stage);
@@ -190,7 +260,7 @@ void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn
 	while (rd->left) {
 		switch (pn_rd_u8(rd)) {
 		case ENTRY_SET:
-			if (on_set(net, nb, rd))
+			if (on_set(net, adj, rd, now))
 				return;
 			break;
 		case ENTRY_COMMIT:
@@ -206,6 +276,9 @@ void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn
 			break;
 		case ENTRY_WANT:
 			route_on_want(net, f, adj, rd);
+			break;
+		case ENTRY_AGAIN:
+			on_again(net, nb, pn_rd_u8(rd));
 			break;
 		default:
 			count(net, ctl_malformed);

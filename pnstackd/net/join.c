@@ -45,7 +45,8 @@ enum join_op { CANDIDATE = 1, ASK, JOIN, CLAIM, REFUSE, REFUSED, JOINED };
 #define JOIN_LEN 58              /* without the record */
 #define JOIN_HOPS 255
 #define SLOT_BURST 32            /* slots one adjacency may take at once, */
-#define SLOT_REFILL_NS PN_MS(250)/* and one more each */
+#define SLOT_REFILL_NS PN_MS(250)/* and one more each; */
+#define SLOT_LINK 4              /* all adjacencies of a link together so many times that */
 
 struct join_msg {
 	enum join_op op;
@@ -507,6 +508,11 @@ static bool grant(struct net *net, struct facet *f, const struct join_msg *m, st
 		return false;
 	if (!r->parent && pn_time_before(now, f->pend_until))
 		return false;            /* we promised a height ourselves */
+	if (m->level >= root->base &&
+	    !rec_height_fits(m->level + 1, rec_count_sum(root->count, m->rec.count))) {
+		count(net, tree_bounded);
+		return false;            /* nobody would believe in that tree */
+	}
 	return grant_new_parent(net, f, (unsigned)at, m->level, &m->rec, now);
 }
 
@@ -564,20 +570,17 @@ static void on_leader_msg(struct net *net, struct facet *f, const struct join_ms
 
 /* 3: y, at the border of D --------------------------------------------------------- */
 
-static bool slot_budget(struct nb *nb, struct pn_time now)
+/* Keys are cheap: many behind one link get no more than a few would. */
+static bool slot_budget(struct net *net, uint32_t adj, struct pn_time now)
 {
-	uint64_t more = pn_time_since(now, nb->slots_at) / SLOT_REFILL_NS;
+	struct ctl *c = net->ctl;
+	const struct adj_pub *p = adj_peek(net, adj);
 
-	if (more) {
-		nb->slots = (uint8_t)(nb->slots + more > SLOT_BURST
-					      ? SLOT_BURST
-					      : nb->slots + more);
-		nb->slots_at = now;
-	}
-	if (!nb->slots)
+	if (!bucket_take(&c->nbs[adj].slots, SLOT_BURST, SLOT_REFILL_NS, now))
 		return false;
-	nb->slots--;
-	return true;
+	return p->link < 0 || (uint32_t)p->link >= c->link_max ||
+	       bucket_take(&c->link_slots[p->link], SLOT_LINK * SLOT_BURST,
+			   SLOT_REFILL_NS / SLOT_LINK, now);
 }
 
 static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_msg *m,
@@ -591,7 +594,7 @@ static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_
 		count(net, ctl_stale);   /* we are on our way elsewhere, or joined already */
 		return;
 	}
-	if (adj_at(net, adj)->kind != ADJ_INTERNAL && !slot_budget(&net->ctl->nbs[adj], now)) {
+	if (adj_at(net, adj)->kind != ADJ_INTERNAL && !slot_budget(net, adj, now)) {
 		count(net, tree_bounded);
 		return;
 	}
@@ -656,6 +659,8 @@ void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
 		count(net, ctl_malformed);
 		return;
 	}
+	if (m.has_rec && !gossip_may_check(net, adj, now))
+		return;                  /* whoever gets it will have to check it */
 	switch (m.op) {
 	case CANDIDATE:
 	case CLAIM:

@@ -253,7 +253,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(ctl_stale) X(ctl_foreign) X(ctl_refused_height) \
 	X(tree_joins) X(tree_grants) X(tree_refusals) X(tree_detaches) \
 	X(tree_orphans) X(tree_rebuilds) X(tree_no_slot) X(tree_bounded) \
-	X(tree_successions) X(tree_adoptions) X(ctl_bad_deputy) \
+	X(ctl_checks_bounded) X(tree_successions) X(tree_adoptions) X(ctl_bad_deputy) \
 	X(route_requests) X(route_updates) X(route_full) X(lookup_queries) \
 	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
 	X(lookup_bad) X(lookup_elsewhere) X(lookup_crowded) X(lookup_replayed) \

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define HEIGHT_SLACK 8           /* above 2 log2 of the nodes: counts lag while a tree grows */
+
 /* On the wire, big-endian:
  *
  *   leader identity 32 | boot 8 | nonce 4 | facet 2 | epoch 4 | seq 4 |
@@ -221,12 +223,21 @@ uint8_t rec_count_sum(uint8_t a, uint8_t b)
 	return code;
 }
 
+bool rec_height_fits(uint8_t base, uint8_t count)
+{
+	uint64_t n = rec_count_value(count);
+
+	return base <= HEIGHT_SLACK || 1ull << (base - HEIGHT_SLACK) <= n * n;
+}
+
 /* Pool ------------------------------------------------------------------- */
 
-void rec_pool_carve(struct rec_pool *p, struct arena *a, uint32_t cap)
+void rec_pool_carve(struct rec_pool *p, struct arena *a, uint32_t cap, uint32_t owners)
 {
 	PN_ASSERT(cap > 0);
 	PN_ASSERT(cap < UINT16_MAX);
+	PN_ASSERT(owners < UINT16_MAX);
+	p->owners = owners;
 	p->cap = cap;
 	p->bucket_count = 16;
 	while (p->bucket_count < cap)
@@ -235,6 +246,8 @@ void rec_pool_carve(struct rec_pool *p, struct arena *a, uint32_t cap)
 	p->refs = arena_take(a, cap, sizeof(*p->refs));
 	p->next = arena_take(a, cap, sizeof(*p->next));
 	p->bucket = arena_take(a, p->bucket_count, sizeof(*p->bucket));
+	p->owner = arena_take(a, cap, sizeof(*p->owner));
+	p->owned = arena_take(a, owners + 1, sizeof(*p->owned));
 }
 
 void rec_pool_init(struct rec_pool *p)
@@ -273,14 +286,23 @@ rec_ref rec_find(struct rec_pool *p, const struct rec *r)
 
 rec_ref rec_intern(struct rec_pool *p, const struct rec *r, uint32_t spare)
 {
+	return rec_intern_for(p, r, spare, 0, UINT32_MAX);
+}
+
+rec_ref rec_intern_for(struct rec_pool *p, const struct rec *r, uint32_t spare, uint32_t owner,
+		       uint32_t quota)
+{
 	uint16_t *head = rec_bucket(p, r);
 	rec_ref ref = rec_find(p, r);
 
 	if (ref)
 		return rec_get(p, ref);
 	ref = p->free;
-	if (!ref || p->cap - p->used <= spare)
+	PN_ASSERT(owner <= p->owners);
+	if (!ref || p->cap - p->used <= spare || p->owned[owner] >= quota)
 		return 0;
+	p->owner[ref - 1] = (uint16_t)owner;
+	p->owned[owner]++;
 	p->free = p->next[ref - 1];
 	p->rec[ref - 1] = *r;
 	p->refs[ref - 1] = 1;
@@ -313,5 +335,6 @@ void rec_put(struct rec_pool *p, rec_ref ref)
 	*at = p->next[ref - 1];
 	p->next[ref - 1] = p->free;
 	p->free = ref;
+	p->owned[p->owner[ref - 1]]--;
 	p->used--;
 }

@@ -75,6 +75,10 @@ uint32_t rec_count_value(uint8_t code);
 uint8_t rec_count_sum(uint8_t a, uint8_t b);
 #define REC_COUNT_ONE 0          /* the code of 1 */
 
+/** rec_height_fits() - Return: so many nodes (coarse) may have grown that high: 2 log2 + 8.
+ *  Nobody believes in an area that is taller */
+bool rec_height_fits(uint8_t base, uint8_t count);
+
 /* Pool of versions ------------------------------------------------------- */
 
 typedef uint16_t rec_ref;        /* 0: none */
@@ -83,17 +87,24 @@ struct rec_pool {
 	struct rec *rec;         /* [cap], rec_ref - 1 is the index */
 	uint16_t *refs;
 	uint16_t *next;          /* hash chain or free list */
+	uint16_t *owner;         /* who brought it; 0 ourselves */
+	uint16_t *owned;         /* [owners], how many each has brought */
 	uint16_t *bucket;        /* heads, power of two */
-	uint32_t cap, bucket_count;
+	uint32_t cap, bucket_count, owners;
 	uint16_t free;
 	uint32_t used;
 };
 
-void rec_pool_carve(struct rec_pool *p, struct arena *a, uint32_t cap);
+/** rec_pool_carve() - @owners: they are numbered from 1 to this */
+void rec_pool_carve(struct rec_pool *p, struct arena *a, uint32_t cap, uint32_t owners);
 void rec_pool_init(struct rec_pool *p);
 /** rec_intern() - a counted handle for this version; 0 when the pool is full
  *  @spare: entries that must stay free, for those who matter more */
 rec_ref rec_intern(struct rec_pool *p, const struct rec *r, uint32_t spare);
+/** rec_intern_for() - the same for somebody who may bring @quota of them
+ *  @owner: from 1 */
+rec_ref rec_intern_for(struct rec_pool *p, const struct rec *r, uint32_t spare, uint32_t owner,
+		       uint32_t quota);
 /** rec_find() - is this very version there?  Not counted; 0: no */
 rec_ref rec_find(struct rec_pool *p, const struct rec *r);
 rec_ref rec_get(struct rec_pool *p, rec_ref ref);   /* one more reference */

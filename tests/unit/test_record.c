@@ -228,10 +228,10 @@ static struct rec_pool pool_make(void)
 	struct rec_pool p = { 0 };
 	struct arena a = { 0 };
 
-	rec_pool_carve(&p, &a, POOL_CAP);
+	rec_pool_carve(&p, &a, POOL_CAP, 2);
 	a.at = calloc(1, a.used);
 	a.used = 0;
-	rec_pool_carve(&p, &a, POOL_CAP);
+	rec_pool_carve(&p, &a, POOL_CAP, 2);
 	rec_pool_init(&p);
 	return p;
 }
@@ -279,6 +279,40 @@ static void test_pool(void)
 	free(p.rec);
 }
 
+/* Who may bring two has two at a time, whoever keeps them. */
+static void test_quota(void)
+{
+	struct rec_pool p = pool_make();
+	struct rec r = sample();
+	rec_ref ref[3];
+
+	for (r.seq = 0; r.seq < 3; r.seq++)
+		ref[r.seq] = rec_intern_for(&p, &r, 0, 1, 2);
+	CU_ASSERT(ref[0] && ref[1]);
+	CU_ASSERT_EQUAL(ref[2], 0);
+	r.seq = 2;
+	ref[2] = rec_intern_for(&p, &r, 0, 2, 2);        /* from another */
+	CU_ASSERT_NOT_EQUAL(ref[2], 0);
+	CU_ASSERT_EQUAL(rec_intern_for(&p, &r, 0, 1, 2), ref[2]);
+	r.seq = 7;
+	CU_ASSERT_EQUAL(rec_intern_for(&p, &r, 0, 1, 2), 0);
+	rec_put(&p, ref[0]);
+	CU_ASSERT_NOT_EQUAL(rec_intern_for(&p, &r, 0, 1, 2), 0);
+	CU_ASSERT_EQUAL(p.owned[1], 2);
+	CU_ASSERT_EQUAL(p.owned[2], 1);
+	free(p.rec);
+}
+
+static void test_height_fits(void)
+{
+	CU_ASSERT(rec_height_fits(8, REC_COUNT_ONE));
+	CU_ASSERT(!rec_height_fits(9, REC_COUNT_ONE));
+	CU_ASSERT(rec_height_fits(10, 8));               /* two nodes */
+	CU_ASSERT(!rec_height_fits(11, 8));
+	CU_ASSERT(rec_height_fits(28, 80));              /* 1,024 */
+	CU_ASSERT(!rec_height_fits(29, 80));
+}
+
 static CU_TestInfo tests[] = {
 	{ "round trip, and every truncation", test_round_trip },
 	{ "forged", test_forged },
@@ -287,6 +321,8 @@ static CU_TestInfo tests[] = {
 	{ "which is newer", test_newer },
 	{ "coarse counts", test_counts },
 	{ "pool of versions", test_pool },
+	{ "quota of the pool", test_quota },
+	{ "heights and counts", test_height_fits },
 	CU_TEST_INFO_NULL,
 };
 

@@ -332,6 +332,46 @@ static void test_window(void)
 	done();
 }
 
+/* Records that could not be checked, or kept, when they came are asked for again; what
+ * was committed before counts until then. */
+static void test_again(void)
+{
+	struct nb *nb;
+	struct rec p;
+	int led;
+
+	pair_and_stranger(10);
+	led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
+	nb = &lab->net[1 - led]->ctl->nbs[adj_to(1 - led, led)];
+	for (int i = 0; i < SIGN_BURST; i++)
+		gossip_may_check(lab->net[1 - led], adj_to(1 - led, led), lab->now);
+	CU_ASSERT(!gossip_may_check(lab->net[1 - led], adj_to(1 - led, led), lab->now));
+	nb->checks.at = pn_time_add(lab->now, PN_MS(600));       /* none comes back till then */
+	p = *rec_of(led, 1);
+	p.count++;
+	CU_ASSERT(tree_replace(lab->net[led], facet_of(led), 1, &p, lab->now));
+	lab_run(lab, PN_MS(200));
+	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count - 1);
+	CU_ASSERT(nb->again != 0);
+	CU_ASSERT(nb->ready);
+	CU_ASSERT(lab_merged(lab, 0, 1));
+	CU_ASSERT(counter(1 - led, "ctl_checks_bounded") > 0);
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count);
+	CU_ASSERT_EQUAL(nb->again, 0);
+	/* the same with a full pool */
+	lab->net[1 - led]->ctl->rec_quota = 0;
+	p.count--;
+	CU_ASSERT(tree_replace(lab->net[led], facet_of(led), 1, &p, lab->now));
+	lab_run(lab, PN_MS(200));
+	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count + 1);
+	CU_ASSERT(counter(1 - led, "route_full") > 0);
+	lab->net[1 - led]->ctl->rec_quota = 100;
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count);
+	done();
+}
+
 static void test_one_commit(void)
 {
 	static const uint8_t msg[] = { CTL_UPDATE, 0, 0, ENTRY_COMMIT, 2, ENTRY_COMMIT, 2 };
@@ -421,6 +461,7 @@ static CU_TestInfo tests[] = {
 	{ "at rest", test_rest },
 	{ "no buffer", test_no_buffer },
 	{ "window full", test_window },
+	{ "told again", test_again },
 	{ "one commit each", test_one_commit },
 	{ "facets", test_facets },
 	{ "pool of records full", test_pool_full },
