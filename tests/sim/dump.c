@@ -10,6 +10,7 @@
  *	links    [[node, node], ...]
  */
 #include "tests/sim/byzantine.h"
+#include "tests/sim/edge.h"
 #include "tests/sim/dump.h"
 #include "tests/sim/node.h"
 

@@ -12,6 +12,7 @@
  *
  * Random choices come from a stream of their own. */
 #include "tests/sim/faults.h"
+#include "tests/sim/edge.h"
 #include "tests/sim/node.h"
 #include "tests/sim/util.h"
 

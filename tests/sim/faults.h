@@ -31,6 +31,7 @@ struct fault_traffic {
 	uint64_t from_ns, to_ns;
 };
 
+#define MOVE_COUNTERS 160	/* of the layer, at most */
 #define MOVE_RINGS 8		/* the last: so far and farther */
 
 /* What moving one node caused, compared with the same time without the move */
@@ -46,6 +47,7 @@ struct fault_move {
 	double ring[MOVE_RINGS]; /* the same by distance */
 	uint32_t reach;		/* of the farthest node that differs */
 	uint32_t touched;	/* nodes that differ */
+	int64_t counters[MOVE_COUNTERS]; /* of all nodes, more than in the twin */
 };
 
 struct faults {

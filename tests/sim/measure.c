@@ -8,6 +8,7 @@
  * (termination).  Links are counted equal, so the shortest path is a
  * breadth-first search. */
 #include "tests/sim/measure.h"
+#include "tests/sim/edge.h"
 #include "tests/sim/node.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"

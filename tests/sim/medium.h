@@ -2,8 +2,8 @@
 /* medium.h - many nodes, the links between them, and virtual time
  *
  * struct sim is one run.  The nodes are real ones (struct net); the simulator
- * is their host: it carries frames along the links of a topology, rings their
- * deadlines, starts and crashes them (node.h).  sim_run_until() is the only
+ * is their host: it carries frames along the links of a topology (edge.h), rings
+ * their deadlines, starts and crashes them (node.h).  sim_run_until() is the only
  * thing that makes time pass.
  */
 #ifndef SIM_MEDIUM_H
@@ -148,23 +148,7 @@ void sim_fini(struct sim *sim);
 /** sim_run_until() - let everything happen up to and including @until */
 void sim_run_until(struct sim *sim, struct pn_time until);
 
-/** sim_quality_reset() - all links are again as the run began with */
-void sim_quality_reset(struct sim *sim);
-
-/* --- edges ------------------------------------------------------------------ */
-
-/** sim_edge_find() - Return: the edge between two nodes, or SIM_EDGE_NONE */
-uint32_t sim_edge_find(const struct sim *sim, uint32_t a, uint32_t b);
-
-/** sim_edge_add() - a new edge, plugged; the nodes notice if they live
- *  @a, @b: different, with no edge between them yet
- *  Return: its number; numbers never change */
-uint32_t sim_edge_add(struct sim *sim, uint32_t a, uint32_t b, enum topo_kind kind);
-
-/** sim_edge_set() - plug or unplug
- *  @tell: the ends' links lose or get their carrier (a LAN never tells; it is
- *         the switch that they are plugged into) */
-void sim_edge_set(struct sim *sim, uint32_t edge, bool up, bool tell);
+/* --- stations --------------------------------------------------------------- */
 
 /** sim_edge_station() - how the link of one end names the other end */
 struct pn_lladdr sim_edge_station(const struct sim *sim, uint32_t edge, uint32_t side);
@@ -172,23 +156,20 @@ struct pn_lladdr sim_edge_station(const struct sim *sim, uint32_t edge, uint32_t
 /** sim_station_of() - a node's own address on a shared medium */
 struct pn_lladdr sim_station_of(uint32_t node);
 
-/** sim_edge_usable() - Return: true if both ends live and can hear each other */
-bool sim_edge_usable(const struct sim *sim, uint32_t edge);
-
 /** sim_edge_side() - Return: 0 or 1, which end of the edge the node is */
 static inline uint32_t sim_edge_side(const struct sim_edge *edge, uint32_t node)
 {
 	return edge->node[1] == node;
 }
 
-/** sim_medium_send() - takes @pkt, that a node sends */
-void sim_medium_send(struct sim *sim, uint32_t node, struct pn_pkt *pkt);
-
 /** sim_edge_is_shared() - stations of a shared medium, not a cable? */
 static inline bool sim_edge_is_shared(const struct sim_edge *edge)
 {
 	return edge->kind == TOPO_RADIO || edge->kind == TOPO_LAN;
 }
+
+/** sim_medium_send() - takes @pkt, that a node sends */
+void sim_medium_send(struct sim *sim, uint32_t node, struct pn_pkt *pkt);
 
 /* --- time ------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
  * counts as touched only if it sent NOISE_FRAMES more than that of its twin, and
  * NOISE_SHARE more. */
 #include "tests/sim/faults.h"
+#include "tests/sim/edge.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/node.h"
 #include "tests/sim/util.h"
@@ -102,14 +103,25 @@ void mobility_step(struct faults *f, const struct fault *fault)
 
 /* --- one of them ------------------------------------------------------------------ */
 
+/* What nodes sent until now, and behind that the sums of all counters */
 static uint64_t *sent_now(const struct sim *sim)
 {
-	uint64_t *sent = sim_calloc(sim->topo->node_count, sizeof(*sent));
-	uint32_t i;
+	uint32_t n = sim->topo->node_count, i, j;
+	uint64_t *sent = sim_calloc((size_t)n + MOVE_COUNTERS, sizeof(*sent));
+	struct net_counter c;
 
-	for (i = 0; i < sim->topo->node_count; i++)
+	for (i = 0; i < n; i++) {
 		sent[i] = sim->nodes[i].sent_frames;
+		for (j = 0; j < MOVE_COUNTERS && sim_node_live(sim, i) &&
+			    net_counter_at(sim->nodes[i].net, j, &c); j++)
+			sent[n + j] += c.value;
+	}
 	return sent;
+}
+
+static size_t sent_size(const struct sim *sim)
+{
+	return ((size_t)sim->topo->node_count + MOVE_COUNTERS) * sizeof(uint64_t);
 }
 
 static bool all_written(int fd, const void *data, size_t len)
@@ -135,7 +147,7 @@ static _Noreturn void twin_run(struct faults *f, int fd)
 	f->sim->cfg.trace = false;
 	f->advance(f->arg, pn_time_add(f->sim->now, WATCH_NS));
 	sent = sent_now(f->sim);
-	_exit(all_written(fd, sent, f->sim->topo->node_count * sizeof(*sent)) ? 0 : 1);
+	_exit(all_written(fd, sent, sent_size(f->sim)) ? 0 : 1);
 }
 
 static void twin_start(struct faults *f, struct fault_move *m)
@@ -161,8 +173,8 @@ static void twin_start(struct faults *f, struct fault_move *m)
 /* Return: what nodes of the twin sent until the end; NULL: there was no twin */
 static uint64_t *twin_read(struct faults *f, struct fault_move *m)
 {
-	size_t want = f->sim->topo->node_count * sizeof(uint64_t), have = 0;
-	uint64_t *sent = sim_calloc(f->sim->topo->node_count, sizeof(*sent));
+	size_t want = sent_size(f->sim), have = 0;
+	uint64_t *sent = sim_calloc(1, want);
 	ssize_t n;
 
 	while (m->twin >= 0 && have < want) {
@@ -262,6 +274,9 @@ void mobility_moved(struct faults *f, uint32_t move)
 	m->done = true;
 	now = sent_now(f->sim);
 	twin = twin_read(f, m);
+	for (i = 0; twin && i < MOVE_COUNTERS; i++)
+		m->counters[i] = (int64_t)(now[f->sim->topo->node_count + i] -
+					   twin[f->sim->topo->node_count + i]);
 	for (i = 0; twin && i < f->sim->topo->node_count; i++) {
 		double here = (double)(now[i] - m->sent[i]), there = (double)(twin[i] - m->sent[i]);
 		uint32_t dist = m->dist[i];

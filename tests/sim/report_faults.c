@@ -123,10 +123,16 @@ static json_t *item_json(const struct run_item *i)
 	return o;
 }
 
-static json_t *move_json(const struct topology *topo, const struct run_move *m)
+static json_t *move_json(const struct topology *topo, const struct run_result *res,
+			 const struct run_move *m)
 {
-	json_t *o = json_object(), *ring = json_array();
+	json_t *o = json_object(), *ring = json_array(), *more = json_object();
 	unsigned i;
+
+	for (i = 0; i < res->counter_count && i < MOVE_COUNTERS; i++)
+		if (m->counters[i] != 0)
+			json_object_set_new(more, res->counters[i].name,
+					    json_integer(m->counters[i]));
 
 	for (i = 0; i < MOVE_RINGS; i++)
 		json_array_append_new(ring, number(m->ring[i]));
@@ -136,6 +142,7 @@ static json_t *move_json(const struct topology *topo, const struct run_move *m)
 	json_object_set_new(o, "frames_by_distance", ring);
 	json_object_set_new(o, "reach", json_integer(m->reach));
 	json_object_set_new(o, "touched", json_integer(m->touched));
+	json_object_set_new(o, "counters", more);
 	return o;
 }
 
@@ -148,7 +155,7 @@ json_t *report_trial(const struct topology *topo, const struct run_result *res)
 	for (i = 0; i < t->item_count; i++)
 		json_array_append_new(items, item_json(&t->items[i]));
 	for (i = 0; i < t->move_count; i++)
-		json_array_append_new(moves, move_json(topo, &t->moves[i]));
+		json_array_append_new(moves, move_json(topo, res, &t->moves[i]));
 	o = json_object();
 	json_object_set_new(o, "from_s", number(t->from_s));
 	json_object_set_new(o, "until_s", number(t->until_s));

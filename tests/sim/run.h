@@ -58,6 +58,7 @@ struct run_move {
 	double at_s, frames;	/* that the move caused */
 	double ring[MOVE_RINGS]; /* by distance from the node */
 	uint32_t reach, touched; /* links; nodes */
+	int64_t counters[MOVE_COUNTERS]; /* more than without it */
 };
 
 struct run_trial {

@@ -76,6 +76,17 @@ if [ -z "${SEED:-}" ]; then
 	refuses 2 "a generator without a size" --topology grid:0x3
 	refuses 2 "a seed that is no number" --topology line:4 --seed x
 	refuses 2 "a Byzantine kind that there is not" --topology line:4 --byzantine saint:0.5
+	refuses 2 "a rate that is no rate" --topology line:4 --rate fast
+	refuses 2 "a scenario that is not there" --topology line:4 --scenario /nonexistent.scn
+	refuses 2 "a fault that is none" --topology line:4 --fault "at 1s explode"
+	refuses 2 "mobility of cables" --topology line:4 --mobility 60m/10s
+	printf 'at 1s crash random\nat noon heal\n' >"$tmp/bad.scn"
+	if "$sim" --topology line:4 --scenario "$tmp/bad.scn" 2>"$tmp/err" ||
+	    ! grep -q "bad.scn:2: " "$tmp/err"; then
+		not_ok "a bad line of a scenario is told with its number"
+	else
+		ok "a bad line of a scenario is told with its number"
+	fi
 	if "$sim" --topology line:8 --within 0.001 --json >"$tmp/out" 2>"$tmp/err"; then
 		not_ok "a bound that cannot be held is noticed"
 	elif grep -q '"one_network": ".*seed 1' "$tmp/out"; then
@@ -118,6 +129,30 @@ if [ -z "${SEED:-}" ]; then
 		ok "no gnuplot: one line says so"
 	fi
 
+	# Each fault is noticed, and undone: nobody hears anybody, then all do
+	if "$sim" --topology grid:3x3 --pings 0 --json --recover-within 20 \
+	    --fault "cut all for 5s" --fault "at 4s pings 50/s for 1s least 1%" \
+	    >"$tmp/out" 2>"$tmp/err" && grep -q '"asked": 0,' "$tmp/out"; then
+		ok "all links are cut and mended"
+	else
+		not_ok "all links are cut and mended"
+	fi
+	if "$sim" --topology grid:3x3 --pings 0 --json --fault "set loss 100% for 3s" \
+	    --fault "pings 50/s for 2s least 1%" >"$tmp/out" 2>"$tmp/err" ||
+	    ! grep -q '"reachable": "pings at 0.000 s: 0 of' "$tmp/out"; then
+		not_ok "pings that are lost are noticed"
+	else
+		ok "pings that are lost are noticed"
+	fi
+	# 1,000 bytes a second and a short queue: frames must be dropped
+	"$sim" --topology line:3 --pings 400 --cap 20 --rate 64k --queue 1k --json \
+		>"$tmp/out" 2>"$tmp/err"
+	if grep -q '"frames_queue_dropped": [1-9]' "$tmp/out"; then
+		ok "a full queue drops frames"
+	else
+		not_ok "a full queue drops frames"
+	fi
+
 	while read -r file; do
 		while read -r line; do
 			case $line in
@@ -134,7 +169,22 @@ for seed in $seeds; do
 		simulate "$t, seed $seed" --topology tests/topologies/$t.json --seed "$seed" \
 			--within 8 --kill 10 --recover-within 12
 	done
+	for t in crashes partition bad-links burst from-start; do
+		simulate "scenario $t, seed $seed" --topology geometric:60 --seed "$seed" --pings 0 \
+			--recover-within 15 --scenario tests/sim/scenarios/$t.scn
+	done
 	[ -z "$slow" ] || continue
+	simulate "scenario churn, seed $seed" --topology geometric:60 --seed "$seed" --pings 0 \
+		--recover-within 15 --scenario tests/sim/scenarios/churn.scn
+	simulate "scenario partition of islands, seed $seed" --topology islands:30x30 --seed "$seed" \
+		--pings 0 --recover-within 15 --scenario tests/sim/scenarios/partition.scn
+	simulate "mobility, seed $seed" --topology geometric:50/150 --seed "$seed" --pings 0 \
+		--recover-within 15 --fault "mobility 60m/10s steps 10"
+	simulate "mobility on radio, seed $seed" --topology geometric:50/150 --seed "$seed" --pings 0 \
+		--radio --silent --recover-within 20 --fault "mobility 60m/10s steps 5"
+	simulate "a LAN, seed $seed" --topology lan:60 --seed "$seed" --kill 3 --recover-within 30
+	simulate "clocks that run wrong, seed $seed" --topology grid:7x7 --seed "$seed" \
+		--clock-drift 1000 --delay 1..20 --start-in-order --start-spread 5
 	for t in grid4-0225 rtree-0300 freifunk-leipzig freifunk-ulm freifunk-bielefeld; do
 		simulate "$t, seed $seed" --topology tests/topologies/$t.json --seed "$seed" \
 			--within 15 --kill 10 --recover-within 12

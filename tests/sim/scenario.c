@@ -49,6 +49,7 @@ struct reader {
 #define TAKES_TO	(1U << 16)
 #define TAKES_STEPS	(1U << 17)	/* and pings */
 #define TAKES_DELAY	(1U << 18)
+#define TAKES_LEAST	(1U << 19)
 
 static const struct {
 	const char *name;
@@ -58,7 +59,7 @@ static const struct {
 	[FAULT_RETURN] = { "return", TAKES_NODES | TAKES_KEY },
 	[FAULT_JOIN] = { "join", TAKES_COUNT | TAKES_OVER },
 	[FAULT_CHURN] = { "churn", TAKES_PER_MIN | TAKES_FOR | NEEDS_FOR | TAKES_AWAY | TAKES_KEY |
-				   TAKES_SILENT },
+				   TAKES_SILENT | TAKES_LEAST },
 	[FAULT_PARTITION] = { "partition", TAKES_SHARE | TAKES_FOR | TAKES_SILENT },
 	[FAULT_HEAL] = { "heal", 0 },
 	[FAULT_CUT] = { "cut", TAKES_LINKS | TAKES_FOR | TAKES_SILENT },
@@ -68,9 +69,9 @@ static const struct {
 	[FAULT_SLOW] = { "slow", TAKES_NODES | TAKES_DELAY | TAKES_FOR },
 	[FAULT_CLOCK] = { "clock", TAKES_NODES | TAKES_PPM },
 	[FAULT_MOVE] = { "move", TAKES_NODES | TAKES_TO | TAKES_SILENT },
-	[FAULT_MOBILITY] = { "mobility", TAKES_STEP | TAKES_STEPS | TAKES_SILENT },
-	[FAULT_LOOKUPS] = { "lookups", TAKES_PER_S | TAKES_FOR | NEEDS_FOR },
-	[FAULT_PINGS] = { "pings", TAKES_PER_S | TAKES_FOR | NEEDS_FOR },
+	[FAULT_MOBILITY] = { "mobility", TAKES_STEP | TAKES_STEPS | TAKES_SILENT | TAKES_LEAST },
+	[FAULT_LOOKUPS] = { "lookups", TAKES_PER_S | TAKES_FOR | NEEDS_FOR | TAKES_LEAST },
+	[FAULT_PINGS] = { "pings", TAKES_PER_S | TAKES_FOR | NEEDS_FOR | TAKES_LEAST },
 	[FAULT_SET] = { "set", TAKES_SETTING | TAKES_FOR },
 	[FAULT_CHECK] = { "check", 0 },
 	[FAULT_END] = { "end", 0 },
@@ -353,6 +354,13 @@ static bool take_option(struct reader *r, struct fault *f)
 		return take_number(r, &f->count, 1);
 	if ((takes & TAKES_STEPS) && take(r, "pings"))
 		return take_number(r, &f->pings, 0);
+	if ((takes & TAKES_LEAST) && take(r, "least")) {
+		if (!parse_share(peek(r), &f->least))
+			return bad(r, "least wants a share, as in 0.97 or 97%%, not \"%s\"",
+				   peek(r));
+		r->at++;
+		return true;
+	}
 	if ((takes & TAKES_SILENT) && take(r, "silent")) {
 		f->silent = true;
 		return true;

@@ -9,7 +9,7 @@ enum fault_kind {
 	FAULT_CRASH,		/* who, silent */
 	FAULT_RETURN,		/* who, key */
 	FAULT_JOIN,		/* count, over_s */
-	FAULT_CHURN,		/* value: share per second; away_s, key, silent */
+	FAULT_CHURN,		/* value: share per minute; away_s, key, silent, least */
 	FAULT_PARTITION,	/* value: share of the nodes; silent */
 	FAULT_HEAL,		/* all partitions */
 	FAULT_CUT,		/* links, silent */
@@ -19,9 +19,9 @@ enum fault_kind {
 	FAULT_SLOW,		/* who, value: seconds */
 	FAULT_CLOCK,		/* who, value: parts in a million, negative: slow */
 	FAULT_MOVE,		/* who, to, silent */
-	FAULT_MOBILITY,		/* value: metres, every_s, count: steps, pings, silent */
-	FAULT_LOOKUPS,		/* value: per second */
-	FAULT_PINGS,		/* value: per second */
+	FAULT_MOBILITY,		/* value: metres, every_s, count: steps, pings, silent, least */
+	FAULT_LOOKUPS,		/* value: per second; least */
+	FAULT_PINGS,		/* value: per second; least */
 	FAULT_SET,		/* setting, value */
 	FAULT_CHECK,		/* the contracts hold now */
 	FAULT_END,
@@ -44,6 +44,7 @@ struct fault {
 	double value;
 	enum fault_who who;
 	double share;
+	double least;		/* share of questions that must be answered */
 	uint32_t node, other;	/* named; both ends of a named link */
 	uint32_t count, pings;
 	uint32_t to;		/* UINT32_MAX: anywhere */

@@ -4,6 +4,7 @@
  * An adjacency counts only if both ends say that it is up and which facets it
  * joins: one that a side has given up, or does not know yet, connects nothing. */
 #include "tests/sim/snapshot.h"
+#include "tests/sim/edge.h"
 #include "tests/sim/node.h"
 #include "tests/sim/util.h"
 

@@ -9,6 +9,7 @@
  * connected, from its start until the answer's time was over.  Nodes that came
  * a moment ago are not asked about: they may not be registered yet. */
 #include "tests/sim/traffic.h"
+#include "tests/sim/edge.h"
 #include "tests/sim/node.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/probe.h"

@@ -75,6 +75,17 @@ static void item_add(struct run_trial *t, const struct fault_traffic *m, const s
 	item->cost_p95 = tally->cost_p95;
 }
 
+static void answered_enough(struct course *c, const struct run_item *i, double least)
+{
+	struct violations v = { 0 };
+
+	if (i->answered >= least * i->asked)
+		return;
+	violation(&v, CHECK_REACHABLE, "%s at %.3f s: %u of %u questions answered, less than %g",
+		  fault_name(i->kind), i->at_s, i->answered, i->asked, least);
+	course_note(c, &v);
+}
+
 static void result_take(struct course *c)
 {
 	struct run_trial *t = &c->res->trial;
@@ -88,6 +99,8 @@ static void result_take(struct course *c)
 		traffic_tally(&c->traffic, m->group, m->from_ns, UINT64_MAX, &tally);
 		item_add(t, m, &f->sc->faults[m->fault], &tally);
 	}
+	for (i = 0; i < t->item_count; i++)
+		answered_enough(c, &t->items[i], f->sc->faults[t->items[i].fault].least);
 	t->moves = sim_calloc(f->move_count, sizeof(*t->moves));
 	for (i = 0; i < f->move_count; i++) {
 		const struct fault_move *m = &f->moves[i];
@@ -95,6 +108,7 @@ static void result_take(struct course *c)
 		t->moves[i] = (struct run_move){ .node = m->node, .frames = m->frames,
 						 .reach = m->reach, .touched = m->touched,
 						 .at_s = (double)(m->from_ns - SIM_EPOCH_NS) / 1e9 };
+		memcpy(t->moves[i].counters, m->counters, sizeof(m->counters));
 		memcpy(t->moves[i].ring, m->ring, sizeof(m->ring));
 	}
 	t->move_count = f->move_count;

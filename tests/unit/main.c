@@ -37,6 +37,7 @@
 	X(shim)		\
 	X(shim_fdtable)	\
 	X(sim_check)	\
+	X(sim_scenario)	\
 	X(succeed)	\
 	X(time)		\
 	X(tools)	\
