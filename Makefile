@@ -116,7 +116,7 @@ INSTALLED := $(DAEMON:%=755:%:$(SBINDIR)) $(patsubst %,755:%:$(BINDIR),$(TOOL_BI
 		644:$(B)/peernet.pc:$(LIBDIR)/pkgconfig) \
 	$(patsubst pnstackd/%.in,644:$(B)/%:$(UNITDIR),$(wildcard pnstackd/*.service.in))
 
-.PHONY: all check unit sim soak fuzz e2e demo deps deps-test asan tidy cppcheck \
+.PHONY: all check unit sim soak numbers fuzz e2e demo deps deps-test asan tidy cppcheck \
 	check-layers lint-man install uninstall dist clean help found FORCE
 .DELETE_ON_ERROR .SECONDARY:
 
@@ -201,6 +201,8 @@ unit: $(B)/unit $(B)/unit-session ## unit tests (CUnit)
 	$(B)/unit-session
 sim: $(SIM) ## simulated networks; SEED=N repeats one
 	@$(if $(wildcard tests/sim/run.sh),tests/report.sh sim tests/sim/run.sh,:)
+numbers: $(SIM) ## measure what the network layer promises; SEEDS="1 2" shortens it
+	tests/sim/numbers.sh
 soak: $(SIM) ## new seeds of simulated networks for an hour; SOAK_S=SECONDS
 	tests/sim/soak.sh
 fuzz: $(FUZZ_BIN) ## replay the corpus and mutations of it into each parser

@@ -157,8 +157,8 @@ if [ -z "${SEED:-}" ]; then
 		while read -r line; do
 			case $line in
 			'' | '#'*) ;;
-			*)	# shellcheck disable=SC2086 # options, split at spaces
-				simulate "$(basename "$file"): $line" $line ;;
+			*)	eval "words=($line)" # as a shell reads them: faults have spaces
+				simulate "$(basename "$file"): $line" "${words[@]}" ;;
 			esac
 		done <"$file"
 	done < <(find tests/sim/seeds -type f ! -name README.md | sort)

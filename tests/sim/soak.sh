@@ -8,8 +8,9 @@
 #
 # Each seed draws a topology, what its links do to frames and what faults happen.
 # Under faults nothing unsafe may ever happen; when they have stopped the contract
-# must hold in time: 10 s up to 300 nodes, 30 s above, half as long again where links
-# lose or delay frames, and what it takes to notice silence.  A run that breaks this
+# must hold in time: 10 s up to 300 nodes, 30 s above; half as long again for each of
+# these: links lose frames (three times if one in twenty), or need 10 ms or more; and in
+# addition what it takes to notice silence.  A run that breaks this
 # is printed with the command that repeats it, and added to soak.failed in the build
 # directory; a line of that is good for a file in tests/sim/seeds.
 set -u
@@ -83,18 +84,19 @@ draw_topology()
 	esac
 }
 
-# what links do; in $bad: they delay or lose frames
+# what links do; in $bad: how much they delay or lose frames
 draw_links()
 {
-	bad=
+	bad=0
 	if chance 50; then
 		one 0.1 0.5 1 1..5 1..20 5 10..50
 		options+=(--delay "$word")
-		case $word in *0) bad=1 ;; esac
+		[ "${word%0}" = "$word" ] || bad=$((bad + 1))
 	fi
 	if chance 30; then
-		one 0.001 0.01 0.03 0.05
-		options+=(--loss "$word") bad=1
+		one 0.001 0.01 0.02 0.05
+		options+=(--loss "$word")
+		case $word in 0.05) bad=$((bad + 3)) ;; *) bad=$((bad + 1)) ;; esac
 	fi
 	! chance 15 || { one 0.001 0.01 0.1; options+=(--duplicate "$word"); }
 	! chance 20 || options+=(--reorder)
@@ -104,16 +106,53 @@ draw_links()
 	! chance 10 || options+=(--start-in-order)
 }
 
+# a line of a scenario, in $fault
+draw_fault()
+{
+	local at
+	draw 20
+	at="at ${drawn}s"
+	one crash crash leader return cut cut flap oneway slow clock loss partition churn move
+	case $word in
+	crash) one random "2 random" "10%"; fault="$at crash $word" ;;
+	leader) fault="$at crash leader" ;;
+	return) one with-key new-key; fault="at 2${drawn}s return all $word" ;;
+	cut) one random "3 random" "10%"; fault="$at cut $word for 8s" ;;
+	flap) one random "3 random"; fault="$at flap $word for 10s" ;;
+	oneway) fault="$at oneway random for 8s" ;;
+	slow) one 20ms 200ms; fault="$at slow random delay $word for 8s" ;;
+	clock) one 100 -100 500; fault="$at clock random ${word}ppm" ;;
+	loss) one 5% 20%; fault="$at set loss $word for 8s" ;;
+	partition) one 0.2 0.5; fault="$at partition $word for 15s" ;;
+	churn) one 5% 20%; fault="$at churn $word/min for 30s" ;;
+	move) fault="$at move random" ;;
+	esac
+	case $fault in
+	*crash* | *cut* | *flap* | *partition* | *churn* | *move*)
+		! chance 30 || fault="$fault silent" silent=1 ;;
+	esac
+}
+
 draw_faults()
 {
+	local i
 	silent=
-	if chance 25; then
+	if chance 15; then
 		options+=(--silent) silent=1
 	fi
-	if chance 75; then
+	if chance 40; then
 		draw 6
 		options+=(--kill $((drawn + 1)))
 		! chance 30 || options+=(--kill-leader)
+	elif [ "$nodes" -ge 12 ] && chance 70; then
+		draw 5
+		for ((i = drawn + 1; i > 0; i--)); do
+			draw_fault
+			options+=(--fault "$fault")
+		done
+	elif [ "$nodes" -ge 12 ] && [[ $topology == geometric:* ]] && chance 30; then
+		one 10/10 60/10 100/5
+		options+=(--mobility "$word") silent=1
 	fi
 	if chance 10; then
 		one 0.02 0.1 0.2
@@ -132,18 +171,30 @@ draw_run()
 	draw_links
 	draw_faults
 	time=$((nodes <= 300 ? 10 : 30))
-	[ -z "$bad" ] || time=$((time * 3 / 2))
+	time=$((time * (2 + bad) / 2))
 	options=(--topology "$topology" --seed "$seed" "${options[@]}"
 		--within $((time + spread)) --cap $((4 * time + spread))
 		--recover-within $((time + (${silent:-0} * 4))) --pings 50 --pairs 2000)
 }
 
+# quoted WORD...: as a shell would read them
+quoted()
+{
+	local word text=
+	for word; do
+		[[ $word != *[!a-zA-Z0-9_./:=,+-]* ]] || word="'$word'"
+		text="$text $word"
+	done
+	echo "${text# }"
+}
+
 # run SEED: Return: status
 run()
 {
-	local rc why
+	local rc why line
 	draw_run "$1"
-	[ -z "${SOAK_ONE:-}" ] || echo "pnsim ${options[*]}"
+	line=$(quoted "${options[@]}")
+	[ -z "${SOAK_ONE:-}" ] || echo "pnsim $line"
 	timeout 900 "$sim" "${options[@]}" --json >"$tmp/out" 2>"$tmp/err"
 	rc=$?
 	[ $rc != 0 ] || return 0
@@ -152,11 +203,11 @@ run()
 	124) why="took longer than 900 s" ;;
 	*) why=$(grep -v '^$' "$tmp/err" | tail -3) ;;
 	esac
-	echo "FAILED (exit $rc): pnsim ${options[*]}"
+	echo "FAILED (exit $rc): pnsim $line"
 	echo "$why" | sed 's/^/	/'
 	{
 		echo "$why" | sed "s/^/# $(git describe --always --dirty 2>/dev/null) exit $rc: /"
-		echo "${options[*]}"
+		echo "$line"
 	} >>"$failed"
 	return 1
 }
