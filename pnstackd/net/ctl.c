@@ -14,6 +14,7 @@
  * so a facet at rest sleeps until its next beat.
  */
 #include "pnstackd/net/ctl_int.h"
+#include "pnstackd/net/nbhd.h"
 
 #include <string.h>
 
@@ -62,6 +63,7 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	rec_pool_carve(&c->recs, a, recs_limit(facets, nbs, levels), nbs);
 	c->via_max = (uint16_t)at_most(nbs * levels * VIAS_OF_8 / 8, 60000);
 	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
+	c->nbhd = nbhd_carve(a, cfg, facets);
 	c->link_max = at_most(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
 	c->link_facet = arena_take(a, c->link_max, sizeof(*c->link_facet));
 	c->link_slots = arena_take(a, c->link_max, sizeof(*c->link_slots));
@@ -150,6 +152,7 @@ static void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_ti
 	nb->tx_dirty = true;
 	nb->apart_at = now;
 	adj_at(net, adj)->facet = facet;
+	nbhd_start(net, adj);
 }
 
 static void facet_join(struct net *net, uint32_t adj, uint16_t a, uint16_t b, struct pn_time now)
@@ -327,6 +330,7 @@ void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_
 		return;
 	load_release(net, adj, f);
 	gossip_forget(net, nb);
+	nbhd_forget(net, adj);
 	nb->used = false;
 	route_neighbour_gone(net, f, adj, now);
 	facet_poke(net, f, now);
@@ -393,6 +397,7 @@ void ctl_expire(struct net *net, uint32_t facet, struct pn_time now)
 	tree_duties(net, f, now);
 	join_border(net, f, now);
 	join_expire(net, f, now);
+	facet_poke(net, facet_at(net, 0), nbhd_tick(net, now));
 	for_each_nb(net, f, a)
 		if (gossip_due(net, a, now))
 			gossip_send(net, a, now);

@@ -182,6 +182,17 @@ struct facet {
 	struct net_timer timer;
 };
 
+/* Which of equal ways a flow takes: the one with the highest weight.  Each has its own, so no
+ * flow moves when another way comes or goes, or changes its place in a list. */
+static inline uint32_t flow_weight(uint16_t flow, uint32_t adj)
+{
+	uint32_t x = flow * 0x9e3779b1u ^ (adj + 1) * 0x85ebca77u;
+
+	x ^= x >> 15;
+	x *= 0x2c1b3c6du;
+	return x ^ x >> 13;
+}
+
 struct ctl {
 	struct facet *facets;
 	uint16_t facet_max, facet_count;
@@ -196,6 +207,7 @@ struct ctl {
 	struct via *vias;
 	uint16_t via_max, via_free, via_fresh;   /* fresh: so many were ever used */
 	uint32_t link_max;
+	struct nbhd *nbhd;       /* nbhd.c */
 	int16_t *link_facet;     /* Ethernet link -> facet, -1 */
 };
 
@@ -234,7 +246,7 @@ bool route_via_feasible(const struct net *net, const struct facet *f, const stru
 /* tree.c */
 bool tree_facet_init(struct net *net, struct facet *f);    /* false: no room for its leaf */
 void tree_duties(struct net *net, struct facet *f, struct pn_time now);
-void tree_locate(const struct net *net, const struct facet *f, struct nb *nb);
+void tree_locate(struct net *net, const struct facet *f, struct nb *nb);
 /** tree_replace() - put a new version of an area we lead into our chain: signs it */
 bool tree_replace(struct net *net, struct facet *f, unsigned i, struct rec *r, struct pn_time now);
 /** tree_rebuild() - the chain changed: extend it, address, routes, neighbours */
@@ -264,7 +276,9 @@ void succeed_adopt(struct net *net, struct facet *f, unsigned i, struct pn_time 
 
 /* gossip.c */
 enum entry { ENTRY_SET = 1, ENTRY_COMMIT = 2, ENTRY_ROUTE = 3, ENTRY_WANT = 4,
-	     ENTRY_AGAIN = 5 };
+	     ENTRY_AGAIN = 5,
+	     ENTRY_LONG = 16,    /* from here on a length of 2 follows: skipped if not known */
+	     ENTRY_NBHD = 16 };
 void gossip_send(struct net *net, uint32_t adj, struct pn_time now);
 void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now);
 /** gossip_due() - Return: there is something to tell that neighbour now */

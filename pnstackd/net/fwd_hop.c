@@ -10,13 +10,15 @@
  * packet needs at most 64 crossings; between two crossings the routes are
  * loop-free (route.c), or loop for a moment, until the hop limit ends that.
  *
- * Shortcut: a neighbour that is nearer to t than what the packet has reached or
- * aimed at so far.  That is its level field L, counted as k + 1, so that 0 is t
- * itself; 255 in a fresh packet.  L never grows, and a shortcut may be taken only
- * if it lowers L, strictly, whatever anybody believes about anybody's address:
- * hence at most 65 shortcuts on any packet's way.  A link that costs far more than
- * the sibling route (a line that is dear, say, and there for emergencies) is not worth
- * a shortcut.
+ * Shortcut: a place one or two links away (nbhd.c) that is nearer to t than what the
+ * packet has reached or aimed at so far.  That is its level field L: twice the distance
+ * of that place to t, which is k + 1, or 0 for t itself; one more while it is aimed at over
+ * two links; 255 in a fresh packet.  L never grows, and a shortcut may be taken only if it
+ * lowers L, strictly, whatever anybody believes about anybody's address: hence at most
+ * 130 shortcuts on any packet's way.  Who gets a packet that aims beyond him sees the place
+ * as his neighbour, which lowers L by the one; if it is not there any more, the sibling
+ * routes go on.  A link that costs far more than the sibling route (a line that is
+ * dear, say, and there for emergencies) is not worth a shortcut.
  *
  * All facets of a node are at the same place: a packet changes between them
  * here, in a bounded loop, at no cost, and the neighbours of each are candidates
@@ -31,6 +33,7 @@
  * inside one area begins as if that area had been picked.
  */
 #include "pnstackd/net/fwd.h"
+#include "pnstackd/net/nbhd.h"
 
 #define HOP_ROUNDS_MIN 128           /* changes of facet on one node, at least */
 #define HOP_DEAR 4                   /* times the sibling route's cost: no shortcut */
@@ -45,64 +48,6 @@ unsigned fwd_diff(uint64_t a, uint64_t b)
 {
 	PN_ASSERT(a != b);
 	return 63u - (unsigned)__builtin_clzll(a ^ b);
-}
-
-struct hop_best {
-	bool found;
-	bool own;                    /* another facet of ours */
-	unsigned dist;               /* hop_distance() to the destination */
-	uint32_t cost;
-	uint32_t adj;
-	uint16_t facet;
-};
-
-/* What the level field counts: 0 at the destination, else the differing bit + 1 */
-static unsigned hop_distance(uint64_t a, uint64_t b)
-{
-	return a == b ? 0 : fwd_diff(a, b) + 1;
-}
-
-static void hop_consider(struct hop_best *best, unsigned dist, uint32_t cost, uint32_t adj,
-			 uint16_t facet, bool own)
-{
-	if (best->found && (dist > best->dist || (dist == best->dist && cost >= best->cost)))
-		return;
-	*best = (struct hop_best){ .found = true, .own = own, .dist = dist, .cost = cost,
-				   .adj = adj, .facet = facet };
-}
-
-/* The nearest of our other facets and of all neighbours, nearer than @limit, over a
- * link that costs at most @dear */
-static struct hop_best hop_nearest(const struct net *net, uint16_t at, uint64_t dst,
-				   unsigned limit, uint32_t dear, uint32_t from)
-{
-	struct hop_best best = { 0 };
-	uint32_t n = adj_count(net);
-	uint64_t addr;
-
-	for (uint16_t f = 0; f < facet_max(net); f++) {
-		if (f == at || !facet_live(net, f))
-			continue;
-		unsigned d = hop_distance(facet_addr(net, f), dst);
-
-		if (d < limit && facet_root(net, f) == facet_root(net, at))
-			hop_consider(&best, d, 0, FWD_ADJ_NONE, f, true);
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		const struct adj_pub *a = hop_adj(net, i);
-
-		if (!a || !a->up || a->kind == ADJ_INTERNAL || i == from || a->cost > dear)
-			continue;
-		/* While networks merge our facets may be in different ones. */
-		if (!neighbour_addr(net, i, &addr) ||
-		    facet_root(net, a->facet) != facet_root(net, at))
-			continue;
-		unsigned d = hop_distance(addr, dst);
-
-		if (d < limit)
-			hop_consider(&best, d, a->cost, i, a->facet, false);
-	}
-	return best;
 }
 
 static const struct adj_pub *hop_usable(const struct net *net, int index)
@@ -167,16 +112,14 @@ struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct ne
 			return hop;
 		}
 		unsigned k = fwd_diff(own, hdr->dst);
+		struct nbhd_hit near;
 
-		if (level > k + 1)
-			level = k + 1;
-		struct hop_best near = hop_nearest(net, facet, hdr->dst, level,
-						   HOP_DEAR * route_metric(net, facet, k), from);
-
-		if (near.found) {
-			level = near.dist;
+		level = (unsigned)pn_min(level, nbhd_level(k + 1, 0));
+		if (nbhd_nearest(net, facet, hdr->dst, level,
+				 HOP_DEAR * route_metric(net, facet, k), from, hdr->flow, &near)) {
+			level = nbhd_level(near.dist, near.hops);
 			facet = hop.facet = near.facet;
-			if (near.own)
+			if (near.hops == 0)
 				continue;
 			hop.verdict = FWD_SEND;
 			hop.shortcut = true;

@@ -14,6 +14,7 @@
  *   SET     slot 1 | record REC_WIRE_LEN
  *   COMMIT  slots in all 1
  *   ROUTE   see route.c
+ *   NBHD    see nbhd.c; its kind and those above are followed by a length 2
  *   WANT    destination kind 1 | area 8: tell that route again, we lost it
  *   AGAIN   slot 1: tell that slot again, we could not take it
  *
@@ -22,6 +23,7 @@
  * is asked for again after AGAIN_NS; until then what was committed before counts.
  */
 #include "pnstackd/net/ctl_int.h"
+#include "pnstackd/net/nbhd.h"
 
 #include <string.h>
 
@@ -120,7 +122,8 @@ void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
 		pn_wr_u16(&w, nb->facet);
 		head = w.len;
 		build_again(nb, &w, now);
-		all = build_chain(net, f, nb, &w) && route_build(net, f, adj, &w);
+		all = build_chain(net, f, nb, &w) && route_build(net, f, adj, &w) &&
+		      nbhd_build(net, adj, &w);
 		PN_ASSERT(pn_wr_ok(&w));
 		nb->tx_dirty = !all;
 		if (w.len == head)
@@ -250,6 +253,18 @@ static void on_commit(struct net *net, uint32_t adj, struct nb *nb, unsigned n, 
 	facet_poke(net, f, now);
 }
 
+/* An entry that carries its length: what we do not know is passed over. */
+static void on_long(struct net *net, struct facet *f, uint32_t adj, unsigned kind,
+		    struct pn_rd *rd, struct pn_time now)
+{
+	struct pn_rd sub = pn_rd_sub(rd, pn_rd_u16(rd));
+
+	if (rd->bad || kind != ENTRY_NBHD)
+		return;
+	nbhd_on_entry(net, adj, &sub);
+	facet_poke(net, f, now);
+}
+
 void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
@@ -258,7 +273,9 @@ void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn
 
 	adj_at(net, adj)->peer_facet = pn_rd_u16(rd);
 	while (rd->left) {
-		switch (pn_rd_u8(rd)) {
+		unsigned kind = pn_rd_u8(rd);
+
+		switch (kind) {
 		case ENTRY_SET:
 			if (on_set(net, adj, rd, now))
 				return;
@@ -281,8 +298,11 @@ void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn
 			on_again(net, nb, pn_rd_u8(rd));
 			break;
 		default:
-			count(net, ctl_malformed);
-			return;
+			if (kind < ENTRY_LONG) {
+				count(net, ctl_malformed);
+				return;
+			}
+			on_long(net, f, adj, kind, rd, now);
 		}
 	}
 	if (rd->bad)

@@ -198,8 +198,7 @@ enum net_proto {                     /* what a network packet carries */
 #define NET_HDR_F_KEY 1u             /* walk to the anchor of a key */
 #define NET_HDR_F_KEY_BIT 2u         /* the child that the walk picked at its level */
 #define NET_HOPS_DEFAULT 1024
-#define NET_LEVEL_ANY 255            /* level field of a fresh packet.  To an address it counts
-                                      * the level + 1, 0 being the destination itself */
+#define NET_LEVEL_ANY 255            /* level field of a fresh packet; see fwd_hop.c */
 
 struct net_hdr {
 	uint8_t proto, level, flags, replica;
@@ -261,7 +260,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
 	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) \
 	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \
-	X(peer_relookups) X(peer_gone) X(echo_bad)
+	X(nbhd_full) X(peer_relookups) X(peer_gone) X(echo_bad)
 enum net_counter_id {
 #define X(name) COUNT_##name,
 	NET_COUNTERS(X)

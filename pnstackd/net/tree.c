@@ -38,6 +38,7 @@
  * All timers are kept per area and follow it when the chain shifts.
  */
 #include "pnstackd/net/ctl_int.h"
+#include "pnstackd/net/nbhd.h"
 
 #include <string.h>
 
@@ -97,7 +98,7 @@ bool tree_facet_init(struct net *net, struct facet *f)
 }
 
 /* Where a neighbour stands, as its committed chain tells. */
-void tree_locate(const struct net *net, const struct facet *f, struct nb *nb)
+static void locate(const struct net *net, const struct facet *f, struct nb *nb)
 {
 	const struct chain *c = &nb->chain;
 	bool was_in = nb->in_network;
@@ -129,6 +130,16 @@ void tree_locate(const struct net *net, const struct facet *f, struct nb *nb)
 		i += r->base <= t->base;
 		j += t->base <= r->base;
 	}
+}
+
+void tree_locate(struct net *net, const struct facet *f, struct nb *nb)
+{
+	uint64_t addr = nb->addr;
+	bool in_network = nb->in_network;
+
+	locate(net, f, nb);
+	if (nb->addr != addr || nb->in_network != in_network)
+		nbhd_touch(net);
 }
 
 /* The newest record of an area that we, or a neighbour, hold. */
@@ -247,6 +258,8 @@ static void address_changed(struct net *net, struct facet *f, struct pn_time now
 	if (!root)
 		return;                  /* the old one stays until we know better */
 	addr = chain_addr(net, &f->chain);
+	if (f->root != root->id)
+		nbhd_touch(net);
 	f->root = root->id;
 	if (addr == f->addr && root->line == f->root_line)
 		return;
@@ -254,6 +267,7 @@ static void address_changed(struct net *net, struct facet *f, struct pn_time now
 		remember_old_addr(f, now);
 	f->addr = addr;
 	f->root_line = root->line;
+	nbhd_touch(net);
 	ev = net_event_push(net, NET_EV_ADDRESS);
 	ev->addr = addr;
 	ev->level = root->base;

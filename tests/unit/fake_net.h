@@ -90,6 +90,7 @@
 #define tree_area_base FAKE_NAME(tree_area_base)
 #define tree_sibling_id FAKE_NAME(tree_sibling_id)
 #define route_sibling_exists FAKE_NAME(route_sibling_exists)
+#define nbhd_nearest FAKE_NAME(nbhd_nearest)
 #define neighbour_addr FAKE_NAME(neighbour_addr)
 #define net_event_push FAKE_NAME(net_event_push)
 #define net_hdr_build FAKE_NAME(net_hdr_build)
@@ -309,6 +310,62 @@ bool neighbour_addr(const struct net *net, uint32_t adj, uint64_t *addr)
 
 	*addr = a->lying ? a->lie : w.vertex[a->to].addr;
 	return a->shows_addr;
+}
+
+/* The naive twin of nbhd.c: look at everything within two links. */
+struct w_search {
+	uint64_t dst;
+	unsigned level;
+	uint32_t best;               /* nearer than this */
+	struct nbhd_hit *hit;
+};
+
+FAKE void w_consider(struct w_search *s, uint64_t addr, unsigned hops, uint32_t adj,
+		     uint16_t facet)
+{
+	unsigned dist = nbhd_distance(addr, s->dst);
+
+	if (nbhd_level(dist, hops) >= s->level || 4 * dist + hops >= s->best)
+		return;
+	s->best = 4 * dist + hops;
+	*s->hit = (struct nbhd_hit){ .adj = adj, .facet = facet, .hops = (uint8_t)hops,
+				     .dist = (uint8_t)dist };
+}
+
+FAKE void w_consider_node(struct w_search *s, const struct w_node *n, unsigned hops, uint32_t adj,
+			  uint16_t facet)
+{
+	for (unsigned f = 0; f < n->facets; f++)
+		w_consider(s, w.vertex[n->vertex[f]].addr, hops, adj, facet);
+}
+
+bool nbhd_nearest(const struct net *net, uint16_t at, uint64_t dst, unsigned level, uint32_t dear,
+		  uint32_t not, uint16_t flow, struct nbhd_hit *hit)
+{
+	struct w_search s = { .dst = dst, .level = level, .best = UINT32_MAX, .hit = hit };
+	const struct w_node *n = w_of(net);
+
+	(void)flow;
+	for (uint16_t f = 0; f < n->facets; f++)
+		if (f != at)
+			w_consider(&s, facet_addr(net, f), 0, 0, f);
+	for (uint32_t i = 0; i < n->adjs; i++) {
+		const struct w_adj *a = &n->adj[i];
+		const struct w_node *y = w.node[w.vertex[a->to].node];
+		uint64_t addr;
+
+		if (!a->pub.up || a->pub.kind == ADJ_INTERNAL || i == not || a->pub.cost > dear ||
+		    !neighbour_addr(net, i, &addr))
+			continue;
+		w_consider(&s, addr, 1, i, a->pub.facet);
+		if (a->lying)
+			w_consider(&s, addr ^ w.random >> 40, 2, i, a->pub.facet);
+		w_consider_node(&s, y, 1, i, a->pub.facet);
+		for (uint32_t k = 0; k < y->adjs; k++)
+			w_consider_node(&s, w.node[w.vertex[y->adj[k].to].node], 2, i,
+					a->pub.facet);
+	}
+	return s.best < UINT32_MAX;
 }
 
 /* The @skip-th next hop towards the sibling at @level, counted from @start */

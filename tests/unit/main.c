@@ -27,6 +27,7 @@
 	X(loop)		\
 	X(loop_hup)	\
 	X(name)		\
+	X(nbhd)		\
 	X(noise)	\
 	X(peer)		\
 	X(petnames)	\

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: ISC */
+/* nbhd.c - the neighbourhood: addresses at most two links away
+ *
+ * Theory of operation
+ *
+ * Sibling routes alone lead to the nearest border of an area, which may be far from
+ * where a packet really wants to go.  What makes ways short is to know who is near:
+ * each node tells its neighbours the addresses of its own facets and of its
+ * neighbours (all of their facets, since these are one place).  Forwarding takes a
+ * shortcut to such an address if that lowers the packet's level, strictly.
+ *
+ * Told are relative addresses: exclusive-ored with that of the sender's first facet,
+ * which itself is told relative to the facet at the sender's end of the adjacency,
+ * whose address the receiver knows from its chain.  So a change of the prefix above
+ * both ends of a relation is no news: when whole networks merge, or an area moves,
+ * nothing is told again; and a relative address is short, mostly two bytes.
+ *
+ * Sending.  There is one list per node, not one per neighbour: a log, in the order of
+ * change.  Each entry has a version; what went is an entry, too.  For each neighbour
+ * only the version that it was told up to is kept, so news is what stands behind that,
+ * and a hub with a thousand neighbours needs a list of a thousand and a thousand
+ * numbers.  When the log is full it is compacted; if entries of what went must be
+ * dropped before all neighbours have heard of them, those are told to forget all and get
+ * the whole list.  Changes are collected for TELL_NS.
+ *
+ * Receiving.  One index for all: our own facets, neighbours, and what these told, sorted
+ * by address.  The nearest place to an address is then next to where a binary search ends.
+ * Messages append behind the sorted part; nbhd_tick() puts it in order.  A neighbour may
+ * fill at most half of what is free: nobody can crowd out the others.
+ *
+ * A wrong entry, old or a lie, costs a packet at most a detour: the level falls with each
+ * shortcut (fwd_hop.c).
+ *
+ * Entry: flags 1 (bit 0: forget what I told you) | base: length 1, bytes | and for each
+ * address a byte: bits 0..3 length, bit 6: it is a neighbour's (else one of my own
+ * facets), bit 7: it went | relative address, most significant byte first
+ */
+#include "pnstackd/net/nbhd.h"
+#include "pnstackd/net/ctl_int.h"
+
+#include <string.h>
+
+#define INDEX_MIN 512           /* entries of the index, and so many more per adjacency */
+#define INDEX_PER_ADJ 32
+#define INDEX_MAX 32768
+#define SHARE_MIN 64             /* what a neighbour may fill while there is any room */
+#define OWN_MIN 64              /* entries of our own list, and so many more per adjacency */
+#define OWN_PER_ADJ 3
+#define OWN_FACETS_MAX 128       /* other facets of one neighbour that are told on */
+#define TELL_NS PN_MS(300)       /* between two changes of our own list */
+#define SCAN_MAX 96              /* entries of the index that one search looks at */
+#define REL_MAX 8
+#define ENTRY_ROOM 48            /* bytes that an entry worth sending may take */
+
+#define TOLD_RESET 1u
+#define TOLD_LEN 0x0fu
+#define TOLD_NEIGHBOUR 0x40u
+#define TOLD_GONE 0x80u
+
+enum place_kind { PLACE_DEAD, PLACE_OWN, PLACE_NEAR, PLACE_FACET, PLACE_BEYOND };
+
+/* Twelve bytes: there are many. */
+struct place {
+	uint32_t high, low;          /* address */
+	uint16_t adj;                /* PLACE_OWN: facet */
+	uint8_t place;               /* enum place_kind */
+	uint8_t hops;
+};
+
+struct news {
+	uint64_t rel;                /* to our first facet */
+	uint32_t version;            /* rises in the log */
+	bool neighbour, gone, stale; /* stale: something newer stands behind it */
+	bool seen;
+};
+
+struct told {                        /* by adjacency */
+	uint64_t base_sent;          /* our first facet, relative to our end of it */
+	uint64_t base;               /* the same, as the neighbour told it */
+	uint64_t applied;            /* absolute: what its entries in the index go by */
+	uint32_t version;            /* of our log: told up to here */
+	uint32_t count;              /* of its entries in the index */
+	uint32_t facets;             /* of them, told on: counted in want_facets() */
+	bool reset;                  /* must be told to forget */
+	bool any;                    /* has been told something */
+};
+
+struct nbhd {
+	struct place *index;
+	uint32_t index_max, index_count, sorted;
+	struct news *log, *want;
+	uint32_t log_max, log_count, want_max;
+	uint32_t version;
+	struct told *told;
+	uint32_t told_max;
+	bool dirty;                  /* the index is not in order */
+	bool tell;                   /* our own list may have changed */
+	struct pn_time tell_at;      /* not earlier than this */
+};
+
+static_assert(sizeof(struct place) == 12, "entries are many");
+
+static struct nbhd *nbhd_of(const struct net *net)
+{
+	return net->ctl->nbhd;
+}
+
+static uint64_t place_addr(const struct place *e)
+{
+	return (uint64_t)e->high << 32 | e->low;
+}
+
+static void place_move(struct place *e, uint64_t addr)
+{
+	e->high = (uint32_t)(addr >> 32);
+	e->low = (uint32_t)addr;
+}
+
+struct nbhd *nbhd_carve(struct arena *a, const struct net_config *cfg, uint32_t facets)
+{
+	struct nbhd *taken = arena_take(a, 1, sizeof(*taken)), sizing = {0};
+	struct nbhd *n = taken ? taken : &sizing;
+
+	n->index_max = (uint32_t)pn_min(INDEX_MIN + cfg->adj_max * INDEX_PER_ADJ, INDEX_MAX);
+	n->want_max = OWN_MIN + facets + cfg->adj_max * OWN_PER_ADJ;
+	n->log_max = 3 * n->want_max;    /* all went, and as many came */
+	n->told_max = cfg->adj_max;
+	/* Our own places have room whatever neighbours tell. */
+	n->index = arena_take(a, n->index_max + facets + n->told_max, sizeof(*n->index));
+	n->want = arena_take(a, n->want_max, sizeof(*n->want));
+	n->log = arena_take(a, n->log_max, sizeof(*n->log));
+	n->told = arena_take(a, n->told_max, sizeof(*n->told));
+	return taken;
+}
+
+void nbhd_touch(struct net *net)
+{
+	struct nbhd *n = nbhd_of(net);
+
+	n->dirty = true;
+	n->tell = true;
+}
+
+uint32_t nbhd_count(const struct net *net)
+{
+	return nbhd_of(net)->index_count;
+}
+
+/* Shell's sort: in place, bounded whatever neighbours tell, fast if nearly in order. */
+static void sort(void *base, size_t n, size_t size, int (*compare)(const void *, const void *))
+{
+	static const uint16_t gaps[] = { 21479, 9548, 4243, 1750, 701, 301, 132, 57, 23, 10, 4, 1 };
+	uint8_t *at = base, one[sizeof(struct news)];
+	size_t i, j, g;
+
+	PN_ASSERT(size <= sizeof(one));
+	for (g = 0; g < PN_ARRAY_LEN(gaps); g++) {
+		for (i = gaps[g]; i < n; i++) {
+			memcpy(one, at + i * size, size);
+			for (j = i; j >= gaps[g] && compare(at + (j - gaps[g]) * size, one) > 0;
+			     j -= gaps[g])
+				memcpy(at + j * size, at + (j - gaps[g]) * size, size);
+			memcpy(at + j * size, one, size);
+		}
+	}
+}
+
+/* The index ---------------------------------------------------------------- */
+
+static int place_compare(const void *pa, const void *pb)
+{
+	const struct place *a = pa, *b = pb;
+	uint64_t x = place_addr(a), y = place_addr(b);
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	if (a->hops != b->hops)
+		return a->hops < b->hops ? -1 : 1;
+	if (a->adj != b->adj)
+		return a->adj < b->adj ? -1 : 1;
+	return (int)a->place - (int)b->place;
+}
+
+static void index_add(struct nbhd *n, uint64_t addr, uint32_t adj, enum place_kind place, unsigned hops)
+{
+	struct place *e = &n->index[n->index_count++];
+
+	place_move(e, addr);
+	e->adj = (uint16_t)adj;
+	e->place = (uint8_t)place;
+	e->hops = (uint8_t)hops;
+}
+
+static bool place_told(const struct place *e)
+{
+	return e->place == PLACE_FACET || e->place == PLACE_BEYOND;
+}
+
+/* Keep what neighbours told, moved along with their addresses; drop the rest. */
+static void index_keep_told(struct net *net, struct nbhd *n)
+{
+	uint32_t i, kept = 0;
+
+	for (i = 0; i < n->index_count; i++) {
+		struct place e = n->index[i];
+		const struct told *t;
+
+		if (!place_told(&e))
+			continue;
+		t = &n->told[e.adj];
+		place_move(&e, place_addr(&e) ^ t->applied ^ t->base ^ net->ctl->nbs[e.adj].addr);
+		n->index[kept++] = e;
+	}
+	n->index_count = kept;
+}
+
+static void index_order(struct net *net, struct nbhd *n)
+{
+	struct ctl *c = net->ctl;
+	uint32_t i, kept = 0;
+	uint64_t addr;
+
+	index_keep_told(net, n);
+	for (i = 0; i < c->facet_count; i++)
+		if (c->facets[i].live)
+			index_add(n, c->facets[i].addr, i, PLACE_OWN, 0);
+	for (i = 0; i < c->nb_high; i++) {
+		const struct adj_pub *p = adj_peek(net, i);
+
+		n->told[i].applied = n->told[i].base ^ c->nbs[i].addr;
+		n->told[i].count = 0;
+		if (p && p->kind != ADJ_INTERNAL && neighbour_addr(net, i, &addr))
+			index_add(n, addr, i, PLACE_NEAR, 1);
+	}
+	sort(n->index, n->index_count, sizeof(*n->index), place_compare);
+	for (i = 0; i < n->index_count; i++) {
+		struct place e = n->index[i];
+
+		/* told twice */
+		if (place_told(&e) && kept && !place_compare(&e, &n->index[kept - 1]))
+			continue;
+		if (place_told(&e))
+			n->told[e.adj].count++;
+		n->index[kept++] = e;
+	}
+	n->index_count = n->sorted = kept;
+	n->dirty = false;
+}
+
+/* Asking ------------------------------------------------------------------- */
+
+static uint32_t index_search(const struct nbhd *n, uint64_t addr)
+{
+	uint32_t low = 0, high = n->sorted;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (place_addr(&n->index[mid]) < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct search {
+	const struct net *net;
+	uint16_t at, flow;
+	uint32_t dear, not;
+	unsigned level;
+	bool found;
+	uint32_t cost;
+	struct nbhd_hit *hit;
+};
+
+/* Return: the link cost of the way to an entry; UINT32_MAX: it cannot be taken */
+static uint32_t place_cost(const struct search *s, const struct place *e)
+{
+	const struct adj_pub *p;
+	uint64_t addr;
+
+	if (e->place == PLACE_DEAD)
+		return UINT32_MAX;
+	if (e->place == PLACE_OWN)
+		return e->adj != s->at && facet_live(s->net, e->adj) &&
+			       facet_root(s->net, e->adj) == facet_root(s->net, s->at)
+			       ? 0 : UINT32_MAX;
+	p = adj_peek(s->net, e->adj);
+	if (!p || !p->up || e->adj == s->not || p->cost > s->dear)
+		return UINT32_MAX;
+	/* While networks merge our facets may be in different ones. */
+	if (!neighbour_addr(s->net, e->adj, &addr) ||
+	    facet_root(s->net, p->facet) != facet_root(s->net, s->at))
+		return UINT32_MAX;
+	return p->cost;
+}
+
+static void consider(struct search *s, const struct place *e, unsigned dist)
+{
+	struct nbhd_hit *h = s->hit;
+	uint32_t cost;
+
+	if (nbhd_level(dist, e->hops) >= s->level)
+		return;
+	if (s->found && (dist > h->dist || (dist == h->dist && e->hops > h->hops)))
+		return;
+	cost = place_cost(s, e);
+	if (cost == UINT32_MAX)
+		return;
+	if (s->found && dist == h->dist && e->hops == h->hops &&
+	    (cost > s->cost || (cost == s->cost && flow_weight(s->flow, e->adj) <=
+						   flow_weight(s->flow, h->adj))))
+		return;
+	s->found = true;
+	s->cost = cost;
+	h->dist = (uint8_t)dist;
+	h->hops = e->hops;
+	h->adj = e->adj;
+	h->facet = e->place == PLACE_OWN ? e->adj : adj_peek(s->net, e->adj)->facet;
+}
+
+bool nbhd_nearest(const struct net *net, uint16_t at, uint64_t dst, unsigned level, uint32_t dear,
+		  uint32_t not, uint16_t flow, struct nbhd_hit *hit)
+{
+	const struct nbhd *n = nbhd_of(net);
+	struct search s = { .net = net, .at = at, .flow = flow, .dear = dear, .not = not,
+			    .level = level, .hit = hit };
+	uint32_t right = index_search(n, dst), left = right, i;
+
+	for (i = 0; i < SCAN_MAX; i++) {
+		unsigned l = left > 0 ? nbhd_distance(place_addr(&n->index[left - 1]), dst) : 65;
+		unsigned r = right < n->sorted
+				     ? nbhd_distance(place_addr(&n->index[right]), dst) : 65;
+		unsigned dist = l < r ? l : r;
+
+		if (2 * dist >= level || (s.found && dist > hit->dist))
+			break;
+		consider(&s, &n->index[l < r ? --left : right++], dist);
+	}
+	return s.found;
+}
+
+static bool pickable(const struct net *net, const struct place *e, uint32_t adj)
+{
+	return e->place == PLACE_BEYOND && e->adj == adj &&
+	       facet_of_addr(net, FACET_ANY, place_addr(e), 0, net->now) < 0;
+}
+
+bool nbhd_pick(const struct net *net, uint32_t adj, uint64_t random, uint64_t *addr)
+{
+	const struct nbhd *n = nbhd_of(net);
+	uint64_t there;
+	uint32_t i, some = 0;
+
+	if (!neighbour_addr(net, adj, &there))
+		return false;
+	for (i = 0; i < n->sorted; i++)
+		some += pickable(net, &n->index[i], adj);
+	if (some == 0)
+		return false;
+	some = (uint32_t)(random % some);
+	for (i = 0; i < n->sorted; i++) {
+		if (!pickable(net, &n->index[i], adj) || some-- > 0)
+			continue;
+		*addr = place_addr(&n->index[i]);
+		return true;
+	}
+	return false;
+}
+
+/* What we tell --------------------------------------------------------------- */
+
+static void want_add(struct nbhd *n, uint32_t *count, uint64_t rel, bool neighbour)
+{
+	if (*count < n->want_max)
+		n->want[(*count)++] = (struct news){ .rel = rel, .neighbour = neighbour };
+}
+
+static int news_compare(const void *pa, const void *pb)
+{
+	const struct news *a = pa, *b = pb;
+
+	if (a->rel != b->rel)
+		return a->rel < b->rel ? -1 : 1;
+	return (int)a->neighbour - (int)b->neighbour;
+}
+
+/* The other facets of our neighbours, as they told. */
+static void want_facets(const struct net *net, struct nbhd *n, uint32_t *count, uint64_t first)
+{
+	uint64_t addr;
+	uint32_t i;
+
+	for (i = 0; i < n->told_max; i++)
+		n->told[i].facets = 0;
+	for (i = 0; i < n->sorted && *count < n->want_max; i++) {
+		const struct place *e = &n->index[i];
+
+		if (e->place == PLACE_FACET && neighbour_addr(net, e->adj, &addr) &&
+		    n->told[e->adj].facets++ < OWN_FACETS_MAX)
+			want_add(n, count, place_addr(e) ^ first, true);
+	}
+}
+
+/* Our list as it should be, sorted, no address twice.  Return: entries */
+static uint32_t want_gather(const struct net *net, struct nbhd *n)
+{
+	const struct ctl *c = net->ctl;
+	uint64_t first = c->facets[0].addr, root = c->facets[0].root, addr;
+	uint32_t count = 0, kept = 0, i;
+
+	for (i = 0; c->facet_count > 1 && i < c->facet_count; i++)
+		if (c->facets[i].live && c->facets[i].root == root)
+			want_add(n, &count, c->facets[i].addr ^ first, false);
+	for (i = 0; i < c->nb_high; i++) {
+		const struct adj_pub *p = adj_peek(net, i);
+
+		if (p && p->kind != ADJ_INTERNAL && neighbour_addr(net, i, &addr) &&
+		    facet_root(net, p->facet) == root)
+			want_add(n, &count, addr ^ first, true);
+	}
+	want_facets(net, n, &count, first);
+	sort(n->want, count, sizeof(*n->want), news_compare);
+	for (i = 0; i < count; i++)
+		if (!kept || n->want[i].rel != n->want[kept - 1].rel)
+			n->want[kept++] = n->want[i];
+	return kept;
+}
+
+static struct news *want_find(struct nbhd *n, uint32_t count, uint64_t rel)
+{
+	uint32_t low = 0, high = count;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (n->want[mid].rel < rel)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < count && n->want[low].rel == rel ? &n->want[low] : NULL;
+}
+
+/* All that is still true, then all that is new: everybody hears it from the start. */
+static void log_restart(struct nbhd *n)
+{
+	uint32_t i, kept = 0;
+
+	for (i = 0; i < n->log_count; i++)
+		if (!n->log[i].stale && !n->log[i].gone)
+			n->log[kept++] = n->log[i];
+	n->log_count = kept;
+	for (i = 0; i < n->told_max; i++) {
+		n->told[i].reset = n->told[i].any;
+		n->told[i].version = 0;
+	}
+}
+
+/* Make room for @more: drop what nobody needs any more. */
+static void log_compact(const struct net *net, struct nbhd *n, uint32_t more)
+{
+	uint32_t i, kept = 0, heard = n->version;
+
+	for (i = 0; i < net->ctl->nb_high; i++)
+		if (n->told[i].any && !n->told[i].reset && n->told[i].version < heard)
+			heard = n->told[i].version;
+	for (i = 0; i < n->log_count; i++)
+		if (!n->log[i].stale && (!n->log[i].gone || n->log[i].version > heard))
+			n->log[kept++] = n->log[i];
+	n->log_count = kept;
+	if (n->log_count + more > n->log_max)
+		log_restart(n);
+}
+
+static void log_add(struct nbhd *n, struct news e)
+{
+	PN_ASSERT(n->log_count < n->log_max);
+	e.version = ++n->version;
+	n->log[n->log_count++] = e;
+}
+
+/* Bring our list up to date.  Return: there is news */
+static bool log_update(const struct net *net, struct nbhd *n)
+{
+	uint32_t count = want_gather(net, n), before = n->version, changes = 0, end, i;
+
+	for (i = 0; i < n->log_count; i++) {
+		struct news *e = &n->log[i], *w = e->stale || e->gone
+				? NULL : want_find(n, count, e->rel);
+
+		e->seen = w && w->neighbour == e->neighbour;
+		if (w && e->seen)
+			w->seen = true;
+		changes += !e->stale && !e->gone && !e->seen;
+	}
+	for (i = 0; i < count; i++)
+		changes += !n->want[i].seen;
+	if (changes == 0)
+		return false;
+	if (n->log_count + changes > n->log_max)
+		log_compact(net, n, changes);
+	for (end = n->log_count, i = 0; i < end; i++) {
+		struct news *e = &n->log[i], gone = *e;
+
+		if (e->stale || e->gone || e->seen)
+			continue;
+		e->stale = true;
+		gone.gone = true;
+		log_add(n, gone);
+	}
+	for (i = 0; i < count; i++)
+		if (!n->want[i].seen)
+			log_add(n, n->want[i]);
+	return n->version != before;
+}
+
+struct pn_time nbhd_tick(struct net *net, struct pn_time now)
+{
+	struct nbhd *n = nbhd_of(net);
+	uint16_t f;
+
+	if (n->dirty)
+		index_order(net, n);
+	if (!n->tell)
+		return PN_TIME_NEVER;
+	if (!pn_time_due(n->tell_at, now))
+		return n->tell_at;
+	n->tell = false;
+	n->tell_at = pn_time_add(now, TELL_NS);
+	if (!log_update(net, n))
+		return PN_TIME_NEVER;
+	for (uint32_t i = 0; i < net->ctl->nb_high; i++)
+		net->ctl->nbs[i].tx_dirty |= net->ctl->nbs[i].used;
+	for (f = 0; f < net->ctl->facet_count; f++)
+		facet_poke(net, facet_at(net, f), now);
+	return PN_TIME_NEVER;
+}
+
+/* To and fro ------------------------------------------------------------------- */
+
+static void rel_write(struct pn_wr *w, unsigned flags, uint64_t rel)
+{
+	unsigned len = 0;
+
+	while (len < REL_MAX && rel >> (8 * len))
+		len++;
+	pn_wr_u8(w, flags | len);
+	while (len-- > 0)
+		pn_wr_u8(w, rel >> (8 * len) & 0xff);
+}
+
+static uint64_t rel_read(struct pn_rd *rd, unsigned *flags)
+{
+	unsigned head = pn_rd_u8(rd), len = head & TOLD_LEN;
+	uint64_t rel = 0;
+
+	*flags = head & ~TOLD_LEN;
+	if (len > REL_MAX)
+		pn_rd_fail(rd);
+	while (len-- > 0 && !rd->bad)
+		rel = rel << 8 | pn_rd_u8(rd);
+	return rel;
+}
+
+/* The first entry of the log behind @version */
+static uint32_t log_after(const struct nbhd *n, uint32_t version)
+{
+	uint32_t low = 0, high = n->log_count;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (n->log[mid].version <= version)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+bool nbhd_build(struct net *net, uint32_t adj, struct pn_wr *w)
+{
+	struct nbhd *n = nbhd_of(net);
+	const struct adj_pub *p = adj_peek(net, adj);
+	const struct facet *first = facet_at(net, 0), *f;
+	struct told *t = &n->told[adj];
+	uint64_t base;
+	uint32_t i;
+	size_t length;
+	bool first_time = !t->any;
+
+	if (!p || p->kind == ADJ_INTERNAL || !net->ctl->nbs[adj].in_network)
+		return true;
+	f = facet_at(net, p->facet);
+	base = first->addr ^ f->addr;
+	if (f->root != first->root || (t->version == n->version && t->base_sent == base))
+		return true;
+	if (w->cap - w->len < ENTRY_ROOM)
+		return false;
+	pn_wr_u8(w, ENTRY_NBHD);
+	length = pn_wr_open16(w);
+	pn_wr_u8(w, t->reset ? TOLD_RESET : 0);
+	rel_write(w, 0, base);
+	for (i = log_after(n, t->version); i < n->log_count; i++) {
+		const struct news *e = &n->log[i];
+
+		if (w->cap - w->len < 1 + REL_MAX)
+			break;
+		t->version = e->version;
+		/* who begins to listen need not hear what went */
+		if (!e->stale && !(e->gone && first_time))
+			rel_write(w, (e->neighbour ? TOLD_NEIGHBOUR : 0) |
+				     (e->gone ? TOLD_GONE : 0), e->rel);
+	}
+	pn_wr_close16(w, length);
+	t->base_sent = base;
+	t->reset = false;
+	t->any = true;
+	if (i < n->log_count)
+		return false;
+	t->version = n->version;
+	return true;
+}
+
+void nbhd_start(struct net *net, uint32_t adj)
+{
+	nbhd_of(net)->told[adj] = (struct told){0};
+	nbhd_touch(net);
+}
+
+static void forget_told(struct nbhd *n, uint32_t adj)
+{
+	uint32_t i;
+
+	for (i = 0; n->told[adj].count > 0 && i < n->index_count; i++)
+		if (n->index[i].adj == adj && place_told(&n->index[i]))
+			n->index[i].place = PLACE_DEAD;
+	n->told[adj].count = 0;
+}
+
+void nbhd_forget(struct net *net, uint32_t adj)
+{
+	forget_told(nbhd_of(net), adj);
+	nbhd_of(net)->told[adj] = (struct told){0};
+	nbhd_touch(net);
+}
+
+static void on_gone(struct nbhd *n, uint32_t adj, uint64_t addr)
+{
+	uint32_t i = index_search(n, addr);
+
+	while (i < n->sorted && place_addr(&n->index[i]) == addr) {
+		struct place *e = &n->index[i++];
+
+		if (e->adj == adj && place_told(e))
+			e->place = PLACE_DEAD;
+	}
+	for (i = n->sorted; i < n->index_count; i++) {
+		struct place *e = &n->index[i];
+
+		if (place_addr(e) == addr && e->adj == adj && place_told(e))
+			e->place = PLACE_DEAD;
+	}
+}
+
+static void on_address(struct net *net, struct nbhd *n, uint32_t adj, uint64_t addr, bool neighbour)
+{
+	struct told *t = &n->told[adj];
+	uint32_t left = n->index_max > n->index_count ? n->index_max - n->index_count : 0;
+
+	if (left == 0 || (t->count >= SHARE_MIN && t->count >= left)) {
+		count(net, nbhd_full);
+		return;
+	}
+	t->count++;
+	index_add(n, addr, adj, neighbour ? PLACE_BEYOND : PLACE_FACET, neighbour ? 2 : 1);
+}
+
+void nbhd_on_entry(struct net *net, uint32_t adj, struct pn_rd *rd)
+{
+	struct nbhd *n = nbhd_of(net);
+	struct told *t = &n->told[adj];
+	unsigned flags = pn_rd_u8(rd), head;
+	uint64_t base = rel_read(rd, &head);
+
+	if (rd->bad || adj_peek(net, adj)->kind == ADJ_INTERNAL) {
+		count(net, ctl_malformed);
+		return;
+	}
+	if (flags & TOLD_RESET)
+		forget_told(n, adj);
+	t->base = base;
+	nbhd_touch(net);
+	while (rd->left) {
+		uint64_t rel = rel_read(rd, &head);
+
+		if (rd->bad)
+			break;
+		if (head & TOLD_GONE)
+			on_gone(n, adj, rel ^ t->applied);
+		else
+			on_address(net, n, adj, rel ^ t->applied, head & TOLD_NEIGHBOUR);
+	}
+	if (rd->bad)
+		count(net, ctl_malformed);
+}
