@@ -286,6 +286,7 @@ static void came_up(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time
 	count(net, adj_up);
 	neighbour_event(net, i, NET_EV_NEIGHBOUR_UP, NET_ERR_NONE);
 	p->shortcut = p->kind == ADJ_ETHERNET && !a->sess[CUR].tree;
+	net->adjs->short_count += p->shortcut;
 	if (p->kind == ADJ_ETHERNET)
 		ring_on_up(net, i, now);
 	if (!p->shortcut)
@@ -299,6 +300,7 @@ void adj_to_tree(struct net *net, uint32_t i, struct pn_time now)
 	PN_ASSERT(p->up);
 	PN_ASSERT(p->shortcut);
 	p->shortcut = false;
+	net->adjs->short_count--;
 	ctl_on_adj_up(net, i, now);
 }
 
@@ -311,6 +313,7 @@ static void went_down(struct net *net, uint32_t i, enum net_err why, struct pn_t
 	PN_ASSERT(net->adjs->up_count > 0);
 	pub_of(net, i)->up = false;
 	net->adjs->up_count--;
+	net->adjs->short_count -= pub_of(net, i)->shortcut;
 	ctlq_reset(net, a);
 	split_drop(net, a, true, now);
 	session_wipe(&a->sess[CUR]);

@@ -267,6 +267,7 @@ struct adj_table {
 	struct adj_pub *pub;         /* [max], same index */
 	uint32_t max, used;          /* used: one above the highest in use */
 	uint32_t up_count;           /* in ADJ_UP, internal ones not counted */
+	uint32_t short_count;        /* of these, shortcuts */
 	struct link *links;          /* [link_max] */
 	uint32_t link_max;
 	uint32_t next_link;

@@ -183,6 +183,17 @@ bool adj_shortcut_addr(const struct net *net, uint32_t i, uint64_t *addr)
 	return true;
 }
 
+uint32_t adj_shortcut_find(const struct net *net, uint64_t dst)
+{
+	const struct adj_table *t = net->adjs;
+	uint64_t addr;
+
+	for (uint32_t i = 0; t->short_count > 0 && i < t->used; i++)
+		if (t->pub[i].shortcut && adj_shortcut_addr(net, i, &addr) && addr == dst)
+			return i;
+	return UINT32_MAX;
+}
+
 void adj_on_address(struct net *net, struct pn_time now)
 {
 	struct adj_table *t = net->adjs;

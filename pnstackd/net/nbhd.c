@@ -275,7 +275,7 @@ struct search {
 };
 
 /* Return: the link cost of the way to an entry; UINT32_MAX: it cannot be taken */
-static uint32_t place_cost(const struct search *s, const struct place *e)
+static uint32_t place_cost(const struct search *s, const struct place *e, unsigned dist)
 {
 	const struct adj_pub *p;
 	uint64_t addr;
@@ -289,6 +289,8 @@ static uint32_t place_cost(const struct search *s, const struct place *e)
 	p = adj_peek(s->net, e->adj);
 	if (!p || !p->up || e->adj == s->not || p->cost > s->dear)
 		return UINT32_MAX;
+	if (p->leaf && (dist > 0 || e->hops > 1))
+		return UINT32_MAX;       /* it carries nothing for others */
 	/* While networks merge our facets may be in different ones. */
 	if (!neighbour_addr(s->net, e->adj, &addr) ||
 	    facet_root(s->net, p->facet) != facet_root(s->net, s->at))
@@ -305,7 +307,7 @@ static void consider(struct search *s, const struct place *e, unsigned dist)
 		return;
 	if (s->found && (dist > h->dist || (dist == h->dist && e->hops > h->hops)))
 		return;
-	cost = place_cost(s, e);
+	cost = place_cost(s, e, dist);
 	if (cost == UINT32_MAX)
 		return;
 	if (s->found && dist == h->dist && e->hops == h->hops &&
@@ -318,6 +320,15 @@ static void consider(struct search *s, const struct place *e, unsigned dist)
 	h->hops = e->hops;
 	h->adj = e->adj;
 	h->facet = e->place == PLACE_OWN ? e->adj : adj_peek(s->net, e->adj)->facet;
+}
+
+/* A station of the same Ethernet that is no neighbour: only for what is meant for it */
+static void consider_station(struct search *s, uint32_t adj)
+{
+	struct place e = { .adj = (uint16_t)adj, .place = PLACE_NEAR, .hops = 1 };
+
+	if (adj != UINT32_MAX)
+		consider(s, &e, 0);
 }
 
 bool nbhd_nearest(const struct net *net, uint16_t at, uint64_t dst, unsigned level, uint32_t dear,
@@ -338,6 +349,8 @@ bool nbhd_nearest(const struct net *net, uint16_t at, uint64_t dst, unsigned lev
 			break;
 		consider(&s, &n->index[l < r ? --left : right++], dist);
 	}
+	if (!s.found || hit->dist > 0 || hit->hops > 1)
+		consider_station(&s, adj_shortcut_find(net, dst));
 	return s.found;
 }
 

@@ -111,6 +111,8 @@ void adj_on_forward(struct net *net, uint32_t from, uint32_t to, uint64_t dst, s
 /** adj_shortcut_addr() - for neighbour_addr(): the address behind a shortcut, if it may
  *  be used */
 bool adj_shortcut_addr(const struct net *net, uint32_t adj, uint64_t *addr);
+/** adj_shortcut_find() - the shortcut to @dst, as adj_shortcut_addr() shows it; UINT32_MAX: none */
+uint32_t adj_shortcut_find(const struct net *net, uint64_t dst);
 /** adj_on_address() - an address of ours changed: shortcuts are told */
 void adj_on_address(struct net *net, struct pn_time now);
 
