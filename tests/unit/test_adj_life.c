@@ -267,6 +267,7 @@ static uint16_t cost(void)
 static void test_cost(void)
 {
 	struct net_link_config cfg = { .mtu = 1400, .listen = true, .cost = 99 };
+	uint32_t high = 0;
 
 	tunnel_pair(1, PN_US(300), 1400);
 	lab_dial(lab, 0, 0, 1, NULL);
@@ -294,9 +295,12 @@ static void test_cost(void)
 	lab_run(lab, PN_S(20));
 	CU_ASSERT_EQUAL(cost(), NET_COST_UNIT);
 	lab->wire[0].loss_pm = 300;
-	lab_run(lab, PN_S(60));
-	CU_ASSERT(cost() > NET_COST_UNIT * 5 / 4);
-	CU_ASSERT(cost() < NET_COST_UNIT * 5);
+	for (int i = 0; i < 60; i++) {   /* it is measured by a few hellos: up and down */
+		lab_run(lab, PN_S(1));
+		high = cost() > high ? cost() : high;
+	}
+	CU_ASSERT(high > NET_COST_UNIT * 5 / 4);
+	CU_ASSERT(high < NET_COST_UNIT * 5);
 	lab->wire[0].loss_pm = 0;
 	lab_run(lab, PN_S(60));
 	CU_ASSERT(cost() <= NET_COST_UNIT * 9 / 8);
