@@ -295,7 +295,7 @@ static void test_cost(void)
 	lab_run(lab, PN_S(20));
 	CU_ASSERT_EQUAL(cost(), NET_COST_UNIT);
 	lab->wire[0].loss_pm = 300;
-	for (int i = 0; i < 60; i++) {   /* it is measured by a few hellos: up and down */
+	for (int i = 0; i < 180; i++) {  /* it is measured by a few hellos: up and down */
 		lab_run(lab, PN_S(1));
 		high = cost() > high ? cost() : high;
 	}
