@@ -38,6 +38,7 @@
 #define INTERVAL_MIN_NS (2 * TOOL_NS_PER_MS)   /* for users who are not root; as ping(8) */
 #define INTERVAL_FLOOD_NS (10 * TOOL_NS_PER_MS)
 #define OUTSTANDING_MAX 200    /* probes on their way at once; the daemon remembers 256 */
+#define LOOKUPS_MAX 32         /* the same in the first round: each may mean a lookup */
 
 /** struct target - one of those who are pinged
  * @name:   as given; @shown: for people
@@ -295,7 +296,9 @@ static bool want_more(const struct ping *p)
 
 static bool may_send(const struct ping *p)
 {
-	return want_more(p) && outstanding(p) < OUTSTANDING_MAX;
+	uint64_t most = p->sent < p->target_count ? LOOKUPS_MAX : OUTSTANDING_MAX;
+
+	return want_more(p) && outstanding(p) < most;
 }
 
 /* When something has to be done without a reply; UINT64_MAX: never */

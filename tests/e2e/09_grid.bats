@@ -12,7 +12,8 @@
 # when another part of all bytes is there.
 #
 # GRID_SEED, GRID_KILLS, GRID_MOVES, GRID_GETS, GRID_BYTES and GRID_TOPOLOGY make it
-# another test (`make soak` does).
+# another test (`make soak` does).  Of more than 64 nodes not all are asked for all: that
+# takes longer than the network.
 
 setup_file()
 {
@@ -71,9 +72,10 @@ report()
 	echo "plan of seed ${GRID_SEED:-1}:"
 	grep -v ^wire "$PN_DIR/plan"
 	tail -n 3 "$PN_DIR"/curl.* "$PN_DIR"/server.* 2>/dev/null
+	echo "networks, heights:"
 	for n in $(nodes_running); do
-		echo "$n: $(ctl "$n" --json status | jq -c '{addresses, root, height, neighbours}')"
-	done
+		ctl "$n" --json status | jq -c '{root, height}'
+	done | sort | uniq -c
 	grep -hE ' (err|warn) ' "$PN_DIR"/*/log | tail -n 40
 }
 
@@ -95,8 +97,9 @@ spawn_kept()
 # all_pairs SECONDS: each node reaches each within so long; tells who does not
 all_pairs()
 {
-	local n failed=0
-	for n in "${all[@]}"; do
+	local i n failed=0 stride=$((1 + ${#all[@]} / 64))
+	for ((i = 0; i < ${#all[@]}; i += stride)); do
+		n=${all[i]}
 		on "$n" "$PN_BUILD/pnping" --json -c 1 -W "$1" "${all[@]}" |
 			jq -r --arg n "$n" '.targets[] | select(.received == 0) |
 				"\($n) does not reach \(.target)"' >>"$PN_DIR/unreached"
@@ -120,17 +123,17 @@ all_reach()
 			knows_name "$n" "${all[-1]}" || return 1
 		done
 	}
-	wait_until 10 all_know
+	wait_until 20 all_know
 	begin=${EPOCHREALTIME/[.,]/}
-	wait_until 30 all_reach || {
-		cat "$PN_DIR/unreached"
+	wait_until $((20 + ${#all[@]} / 5)) all_reach || {
+		head -n 40 "$PN_DIR/unreached"
 		false
 	}
 	echo "# all pairs after $(((${EPOCHREALTIME/[.,]/} - begin) / 1000)) ms" >&3
 	# and from then on nothing is lost
 	rm -f "$PN_DIR/unreached"
 	all_pairs 5 || {
-		cat "$PN_DIR/unreached"
+		head -n 40 "$PN_DIR/unreached"
 		false
 	}
 }
@@ -188,8 +191,8 @@ all_reach()
 
 @test "afterwards all survivors reach each other" {
 	begin=${EPOCHREALTIME/[.,]/}
-	wait_until 20 all_reach || {
-		cat "$PN_DIR/unreached"
+	wait_until $((20 + ${#all[@]} / 5)) all_reach || {
+		head -n 40 "$PN_DIR/unreached"
 		false
 	}
 	echo "# all pairs after $(((${EPOCHREALTIME/[.,]/} - begin) / 1000)) ms" >&3
