@@ -89,3 +89,163 @@ knows_name()
 {
 	ctl "$1" resolve "$2" >/dev/null 2>&1
 }
+
+# all_know NODE...: has each read the file of petnames?  It is looked at once a second
+all_know()
+{
+	local name
+	for name; do
+		knows_name "$name" "${*: -1}" || return
+	done
+}
+
+# reaches NODE SECONDS NODE...: does the first reach all others, each within so long?
+# Tells whom not.
+reaches()
+{
+	local name=$1 wait=$2
+	shift 2
+	on "$name" "$PN_BUILD/pnping" --json -c 1 -W "$wait" "$@" |
+		jq -r --arg n "$name" '(if .targets then .targets else [.] end)[] |
+			select(.received == 0) | "\($n) does not reach \(.target)"'
+	return "${PIPESTATUS[0]}"
+}
+
+# all_pairs SECONDS NODE...: does each reach each?  Of more than 64 nodes not all are
+# asked for all: that takes longer than the network
+all_pairs()
+{
+	local i wait=$1 failed=0
+	shift
+	for ((i = 1; i <= $#; i += 1 + $# / 64)); do
+		reaches "${!i}" "$wait" "$@" || failed=1
+	done
+	return $failed
+}
+
+# all_reach NODE...: as all_pairs, for wait_until
+all_reach()
+{
+	local i
+	for ((i = 1; i <= $#; i += 1 + $# / 64)); do
+		reaches "${!i}" 1 "$@" >/dev/null || return
+	done
+}
+
+# one_network NODE...: have all the same root?
+one_network()
+{
+	local name root first=
+	for name; do
+		root=$(ctl "$name" --json status | jq -r .root)
+		[ "$root" = "${first:=$root}" ] || return
+	done
+}
+
+# addresses_of NODE...: lines "NODE ADDRESS..."
+addresses_of()
+{
+	local name
+	for name; do
+		echo "$name $(ctl "$name" --json status | jq -r '.addresses | join(" ")')"
+	done
+}
+
+# since MICROSECONDS: milliseconds from then, a value of ${EPOCHREALTIME/[.,]/}, to now
+since()
+{
+	echo $(((${EPOCHREALTIME/[.,]/} - $1) / 1000))
+}
+
+# networks NODE...: roots, heights and numbers of neighbours, and how many have them
+networks()
+{
+	local name
+	for name; do
+		ctl "$name" --json status | jq -c '{root, height, neighbours}'
+	done | sort | uniq -c
+	grep -hE ' (err|warn) ' "$PN_DIR"/*/log | tail -n 20
+}
+
+# serve NODE: an HTTP server on port 8000 with the files of $PN_DIR/www; its process id
+# is in $SPAWNED and goes to $PN_DIR/spawned, for kill_spawned
+serve()
+{
+	spawn "$1" "$PN_DIR/server.$1" "$PN_BUILD/pnrun" \
+		python3 -m http.server -d "$PN_DIR/www" 8000
+	echo "$SPAWNED" >>"$PN_DIR/spawned"
+	wait_until 10 serves "$1"
+}
+
+serves()
+{
+	ctl "$1" --json sockets | jq -e 'any(.sockets[]; .type == "listener" and .port == 8000)' \
+		>/dev/null
+}
+
+# fetch CLIENT SERVER BYTES_PER_SECOND [CURL OPTION...]: download "file" into
+# $PN_DIR/got.CLIENT in the background; $SPAWNED as above
+fetch()
+{
+	local client=$1 server=$2 rate=$3
+	shift 3
+	: >"$PN_DIR/got.$client"
+	spawn "$client" "$PN_DIR/curl.$client" "$PN_BUILD/pnrun" curl -sS --limit-rate "$rate" \
+		-o "$PN_DIR/got.$client" "$@" "http://$server.pn.alt:8000/file"
+	echo "$SPAWNED" >>"$PN_DIR/spawned"
+	echo "$SPAWNED" >"$PN_DIR/pid.$client"
+}
+
+# fetched CLIENT SECONDS: does its download end within that time, with the right bytes?
+fetched()
+{
+	local pid
+	pid=$(cat "$PN_DIR/pid.$1")
+	wait_until "$2" dead "$pid" || {
+		echo "the download of $1 does not end: $(stat -c %s "$PN_DIR/got.$1") bytes"
+		return 1
+	}
+	wait "$pid" || {
+		echo "the download of $1 failed: $(tail -n 1 "$PN_DIR/curl.$1")"
+		return 1
+	}
+	cmp "$PN_DIR/www/file" "$PN_DIR/got.$1"
+}
+
+# arrived BYTES: of all downloads together
+arrived()
+{
+	[ "$(stat -c %s "$PN_DIR"/got.* | awk '{ n += $1 } END { print n + 0 }')" -ge "$1" ]
+}
+
+kill_spawned()
+{
+	local pid
+	for pid in $(cat "$PN_DIR"/spawned 2>/dev/null); do
+		kill "$pid" 2>/dev/null || true
+	done
+	rm -f "$PN_DIR/spawned"
+}
+
+# lan SWITCH NODE...: an Ethernet switch, a namespace with a bridge; each node has the
+# interface lan0 on it, without any IP address
+lan()
+{
+	local switch=$PN_TAG-$1 name number=0
+	shift
+	ip netns add "$switch" || return
+	{
+		# no spanning tree: a port forwards as soon as it is up
+		echo "link add name br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+		echo "link set dev br0 up"
+		for name; do
+			number=$((number + 1))
+			echo "link add name p$number type veth peer name lan0 netns $PN_TAG-$name"
+			echo "link set dev p$number master br0 up"
+		done
+	} >"$PN_DIR/ports"
+	ip -n "$switch" -batch "$PN_DIR/ports" || return
+	for name; do
+		ip -n "$PN_TAG-$name" link set lan0 up || return
+	done
+}
