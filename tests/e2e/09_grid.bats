@@ -54,16 +54,6 @@ teardown_file()
 	net_down
 }
 
-nodes_running()
-{
-	local n
-	for n in $(nodes); do
-		if running "$n"; then
-			echo "$n"
-		fi
-	done
-}
-
 # report: what is needed to understand a failure, not 49 logs
 report()
 {
@@ -78,7 +68,8 @@ report()
 	begin=${EPOCHREALTIME/[.,]/}
 	wait_until $((20 + ${#all[@]} / 5)) all_reach "${all[@]}" || all_pairs 1 "${all[@]}"
 	echo "# all pairs after $(since "$begin") ms" >&3
-	# and from then on nothing is lost
+	# and once it has come to rest nothing is lost
+	wait_until 20 settled "${all[@]}"
 	all_pairs 5 "${all[@]}"
 }
 

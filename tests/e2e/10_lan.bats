@@ -46,5 +46,6 @@ teardown_file()
 	wait_until 20 all_know "${all[@]}"
 	wait_until 30 all_reach "${all[@]}" || all_pairs 1 "${all[@]}"
 	echo "# all pairs $(since "$(cat "$PN_DIR/begin")") ms after the first start" >&3
+	wait_until 20 settled "${all[@]}"
 	all_pairs 5 "${all[@]}"
 }

@@ -46,7 +46,7 @@ setup()
 	done
 	start_many "${left[@]}" "${right[@]}"
 	wait_until 10 all_know "${left[@]}" "${right[@]}"
-	wait_until 20 all_reach "${left[@]}" "${right[@]}"
+	wait_until 20 settled "${left[@]}" "${right[@]}"
 	mkdir "$PN_DIR/www"
 }
 
@@ -113,6 +113,7 @@ found_by()
 	wait_until 20 all_reach "${left[@]}" "${right[@]}" ||
 		all_pairs 1 "${left[@]}" "${right[@]}"
 	echo "# all pairs after $(since "$begin") ms" >&3
+	wait_until 20 settled "${left[@]}" "${right[@]}"
 	all_pairs 5 "${left[@]}" "${right[@]}"
 	fetched a1 30
 	fetched b1 30

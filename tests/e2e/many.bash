@@ -103,52 +103,81 @@ all_know()
 # Tells whom not.
 reaches()
 {
-	local name=$1 wait=$2
+	local name=$1 wait=$2 out
 	shift 2
-	on "$name" "$PN_BUILD/pnping" --json -c 1 -W "$wait" "$@" |
-		jq -r --arg n "$name" '(if .targets then .targets else [.] end)[] |
-			select(.received == 0) | "\($n) does not reach \(.target)"'
-	return "${PIPESTATUS[0]}"
+	out=$(on "$name" "$PN_BUILD/pnping" --json -c 1 -W "$wait" "$@") && return
+	jq -r --arg n "$name" '.targets[] | select(.received == 0) |
+		"\($n) does not reach \(.target)" + if .errors > 0 then " (error)" else "" end' \
+		<<<"$out"
+	return 1
 }
 
-# all_pairs SECONDS NODE...: does each reach each?  Of more than 64 nodes not all are
-# asked for all: that takes longer than the network
+# all_pairs SECONDS NODE...: does each reach each?  Tells who does not.  Of more than 64
+# nodes not all are asked for all: that takes longer than the network.
 all_pairs()
 {
-	local i wait=$1 failed=0
+	local i wait=$1 pids=()
 	shift
+	rm -f "$PN_DIR"/unreached.*
 	for ((i = 1; i <= $#; i += 1 + $# / 64)); do
-		reaches "${!i}" "$wait" "$@" || failed=1
+		reaches "${!i}" "$wait" "$@" >"$PN_DIR/unreached.${!i}" 3>&- &
+		pids+=($!)
+		# not more of them than keep the processors busy
+		if [ ${#pids[@]} -eq 4 ]; then
+			wait "${pids[@]}" || true
+			pids=()
+		fi
 	done
-	return $failed
+	[ ${#pids[@]} -eq 0 ] || wait "${pids[@]}" || true
+	cat "$PN_DIR"/unreached.* | tee "$PN_DIR/unreached"
+	[ ! -s "$PN_DIR/unreached" ]
 }
 
-# all_reach NODE...: as all_pairs, for wait_until
+# all_reach NODE...: as all_pairs, for wait_until.  All ask each time: it is the asking
+# that makes a node look again for somebody who has moved.
 all_reach()
 {
-	local i
-	for ((i = 1; i <= $#; i += 1 + $# / 64)); do
-		reaches "${!i}" 1 "$@" >/dev/null || return
+	all_pairs 1 "$@" >/dev/null
+}
+
+# nodes_running: those whose daemon lives
+nodes_running()
+{
+	local name
+	for name in $(nodes); do
+		if running "$name"; then
+			echo "$name"
+		fi
+	done
+}
+
+# statuses NODE...: an object for each
+statuses()
+{
+	local name
+	for name; do
+		ctl "$name" --json status
 	done
 }
 
 # one_network NODE...: have all the same root?
 one_network()
 {
-	local name root first=
-	for name; do
-		root=$(ctl "$name" --json status | jq -r .root)
-		[ "$root" = "${first:=$root}" ] || return
-	done
+	[ "$(statuses "$@" | jq -r .root | sort -u | wc -l)" -eq 1 ]
 }
 
 # addresses_of NODE...: lines "NODE ADDRESS..."
 addresses_of()
 {
-	local name
-	for name; do
-		echo "$name $(ctl "$name" --json status | jq -r '.addresses | join(" ")')"
-	done
+	statuses "$@" | jq -r '"\(.name) \(.addresses | join(" "))"'
+}
+
+# settled NODE...: all reach each other, and nobody's address has changed meanwhile
+settled()
+{
+	local before
+	before=$(addresses_of "$@")
+	all_reach "$@" && [ "$before" = "$(addresses_of "$@")" ]
 }
 
 # since MICROSECONDS: milliseconds from then, a value of ${EPOCHREALTIME/[.,]/}, to now
@@ -157,13 +186,24 @@ since()
 	echo $(((${EPOCHREALTIME/[.,]/} - $1) / 1000))
 }
 
-# networks NODE...: roots, heights and numbers of neighbours, and how many have them
+# networks NODE...: roots, heights and numbers of neighbours, and how many have them; and
+# what the two of the first pair that all_pairs found wanting think of the network
 networks()
 {
-	local name
-	for name; do
-		ctl "$name" --json status | jq -c '{root, height, neighbours}'
-	done | sort | uniq -c
+	local name from to
+	if read -r from _ _ _ to _ 2>/dev/null <"$PN_DIR/unreached"; then
+		on "$from" "$PN_BUILD/pntrace" -q 1 "$to"
+		for name in "$from" "$to"; do
+			echo "--- $name"
+			for what in status neighbours areas routes; do
+				ctl "$name" $what
+			done
+			ctl "$name" lookup "$from"
+			ctl "$name" lookup "$to"
+		done
+		echo "---"
+	fi
+	statuses "$@" | jq -c '{root, height, neighbours}' | sort | uniq -c
 	grep -hE ' (err|warn) ' "$PN_DIR"/*/log | tail -n 20
 }
 
