@@ -6,7 +6,7 @@
 
 #include "libpeernet/base/bytes.h"
 
-#define PROBES_MAX 512		/* handles kept open */
+#define PROBES_MAX 512		/* handles kept open, and at most one for two nodes */
 #define PROBE_MAGIC 0x706e73696d707262U
 #define FLOW_MAGIC 0x706e73696d666c6fU
 #define PACKET_LEN (8 + 8 + PN_ID_LEN)
@@ -23,7 +23,8 @@ struct probe {
 
 void probes_init(struct traffic *t)
 {
-	t->probes = sim_calloc(PROBES_MAX, sizeof(*t->probes));
+	t->probe_slots = (uint32_t)pn_min(PROBES_MAX, t->sim->topo->node_count / 2 + 1);
+	t->probes = sim_calloc(t->probe_slots, sizeof(*t->probes));
 }
 
 void probes_fini(struct traffic *t)
@@ -65,7 +66,7 @@ static void probe_end(struct traffic *t, struct probe *p)
 void probe_send(struct traffic *t)
 {
 	struct sim *sim = t->sim;
-	struct probe *p = &t->probes[t->probe_sent % PROBES_MAX];
+	struct probe *p = &t->probes[t->probe_sent % t->probe_slots];
 	struct pn_pkt *pkt;
 	uint32_t from, to;
 
@@ -91,7 +92,7 @@ void probe_send(struct traffic *t)
 
 static void probe_arrived(struct traffic *t, uint64_t number)
 {
-	struct probe *p = &t->probes[number % PROBES_MAX];
+	struct probe *p = &t->probes[number % t->probe_slots];
 
 	if (p->number == number && p->arrived) {
 		t->probe_twice++;

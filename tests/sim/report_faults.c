@@ -113,6 +113,7 @@ static json_t *item_json(const struct run_item *i)
 	json_object_set_new(o, "share", number(share(i->answered, i->asked)));
 	json_object_set_new(o, "worst_round", number(i->worst));
 	json_object_set_new(o, "failed", json_integer(i->failed));
+	json_object_set_new(o, "old", json_integer(i->old));
 	json_object_set_new(o, "errors", json_integer(i->errors));
 	json_object_set_new(o, "rtt_ms", i->answered ?
 			    number((double)i->rtt_sum_ns / i->answered / 1e6) : json_null());

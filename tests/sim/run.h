@@ -47,7 +47,7 @@ struct run_item {
 	enum fault_kind kind;
 	unsigned line;
 	double at_s;
-	uint32_t rounds, asked, answered, failed, errors;
+	uint32_t rounds, asked, answered, failed, old, errors;
 	uint64_t rtt_sum_ns;
 	double worst;		/* share answered of a round */
 	double cost_median, cost_p95; /* of lookups, in ways there and back */

@@ -71,13 +71,14 @@ static bool knows_address(const struct sim *sim, const struct net_event *ev, uin
 
 static void on_lookup(struct traffic *t, struct question *q, const struct net_event *ev)
 {
-	if (q->answer_ns || q->failed)
+	if (q->answer_ns || q->failed || q->old)
 		return;
 	if (sim_node_live(t->sim, q->to) && knows_address(t->sim, ev, q->to)) {
 		q->answer_ns = t->sim->now.ns;
 		return;
 	}
-	q->failed = true;
+	q->failed = ev->addr_count == 0;
+	q->old = !q->failed;
 	sim_trace(t->sim, "lookup of %s by %s: %s", t->sim->topo->names[q->to],
 		  t->sim->topo->names[q->from], ev->addr_count ? "old address" : "not found");
 }
@@ -213,6 +214,7 @@ void traffic_tally(const struct traffic *t, uint32_t group, uint64_t from_ns, ui
 		out->asked++;
 		out->errors += q->error;
 		out->failed += q->failed;
+		out->old += q->old;
 		if (!q->answer_ns || q->wrong)
 			continue;
 		out->answered++;

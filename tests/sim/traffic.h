@@ -32,14 +32,15 @@ struct question {
 	uint32_t group;
 	uint64_t sent_ns, answer_ns; /* 0: not answered */
 	float way_ns;		/* there and back along the shortest path; lookups only */
-	bool lookup, error, wrong, failed;
+	bool lookup, error, wrong, failed, old;
 	bool closed, idle;	/* too late for an answer; it could not be answered */
 };
 
 /* What became of the questions of a group */
 struct tally {
 	uint32_t asked, answered; /* those that could be answered, and in time were */
-	uint32_t errors, failed; /* error messages; lookups that found nothing or old news */
+	uint32_t errors, failed, old; /* error messages; lookups that found nothing, or an
+					 address that the node does not have any more */
 	uint64_t rtt_sum_ns;
 	double cost_median, cost_p95; /* time of an answered lookup, in ways there and back */
 };
@@ -67,7 +68,8 @@ struct traffic {
 	uint32_t ping_count, ping_answered; /* of all groups */
 	uint32_t *component;	/* of nodes, as of: */
 	uint64_t component_changes;
-	struct probe *probes;	/* ring */
+	struct probe *probes;	/* ring of probe_slots */
+	uint32_t probe_slots;
 	uint64_t probe_sent, probe_arrived, probe_wrong, probe_twice;
 	struct flow *flows;
 	uint32_t flow_count, flow_turn;

@@ -67,6 +67,7 @@ static void item_add(struct run_trial *t, const struct fault_traffic *m, const s
 	item->asked += tally->asked;
 	item->answered += tally->answered;
 	item->failed += tally->failed;
+	item->old += tally->old;
 	item->errors += tally->errors;
 	item->worst = share < item->worst ? share : item->worst;
 	item->rtt_sum_ns += tally->rtt_sum_ns;
