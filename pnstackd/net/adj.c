@@ -340,6 +340,16 @@ static void replace_twins(struct net *net, uint32_t i, struct pn_time now)
 	}
 }
 
+static struct replay_old replay_shrink(const struct replay *r)
+{
+	struct replay_old old = { .top = r->top };
+
+	for (unsigned k = 0; k < 64; k++)
+		if (k > r->top || !replay_is_new(r, r->top - k))
+			old.seen |= UINT64_C(1) << k;
+	return old;
+}
+
 void adj_promote(struct net *net, uint32_t i, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
@@ -356,6 +366,8 @@ void adj_promote(struct net *net, uint32_t i, struct pn_time now)
 	    s[NEXT].peer_instance == s[CUR].peer_instance) {
 		session_wipe(&s[PREV]);
 		s[PREV] = s[CUR];
+		a->replay_prev = replay_shrink(&a->replay);
+		memset(&a->replay, 0, sizeof(a->replay));
 		s[CUR] = s[NEXT];
 		memset(&s[NEXT], 0, sizeof(s[NEXT]));
 		a->prev_until = pn_time_add(now, PREV_NS);
@@ -370,6 +382,7 @@ void adj_promote(struct net *net, uint32_t i, struct pn_time now)
 	replace_twins(net, i, now);
 	s[CUR] = s[NEXT];
 	memset(&s[NEXT], 0, sizeof(s[NEXT]));
+	memset(&a->replay, 0, sizeof(a->replay));
 	came_up(net, i, rtt_ns, now);
 }
 

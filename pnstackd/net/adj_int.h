@@ -60,7 +60,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define ADJ_TABLE_MAX      16384 /* entries: an index has 16 bits on the wire */
 #define LINK_ACCEPT_MAX    96    /* adjacencies on one Ethernet link, pending ones too */
 #define STATIONS_DEFAULT   512   /* of all Ethernets */
-#define REDIRECT_MAX       32    /* remembered */
+#define REDIRECT_MAX       16    /* remembered */
 #define CTL_WINDOW         4     /* control messages in flight */
 #define CAP_BURST          65536 /* bytes of control traffic at once: a start takes some */
 #define SPLIT_SLOTS        2     /* frames being put together, per adjacency */
@@ -84,7 +84,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define PROBES_MIN         8            /* unanswered: dead; more where frames get lost */
 #define PROBES_SUSPECT     2            /* unanswered: better not rely on it */
 #define DEAD_NS            PN_S(3)      /* of asking: dead, whatever the count */
-#define ACK_DELAY_NS       PN_MS(10)
+#define ACK_DELAY_NS       PN_MS(25)
 #define RTO_MIN_NS         PN_MS(30)
 #define RTO_START_NS       PN_MS(100)
 #define RTO_MAX_NS         PN_S(2)
@@ -127,7 +127,6 @@ struct session {
 	bool seal_full;
 	bool leaf;                   /* so it told */
 	bool tree;                   /* either side wanted it to be in the tree */
-	struct replay replay;
 };
 enum session_slot { CUR, PREV, NEXT, SESSIONS };
 
@@ -145,6 +144,9 @@ struct split {
 	struct pn_time until;
 };
 
+/** struct replay_old - what is left of the window of the keys before: 64 counters */
+struct replay_old { uint64_t top, seen; };
+
 struct adj {
 	enum adj_state state;
 	bool is_static;              /* configured: dialled for ever */
@@ -157,6 +159,8 @@ struct adj {
 	struct pn_time collect_at;   /* PENDING: give up */
 
 	struct session sess[SESSIONS];
+	struct replay replay;        /* of CUR */
+	struct replay_old replay_prev; /* of PREV; NEXT has seen nothing yet */
 	struct pn_lladdr next_ll;    /* of NEXT */
 	struct pn_time next_until, prev_until;
 

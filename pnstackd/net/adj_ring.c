@@ -118,7 +118,7 @@ static void link_rearm(struct net *net, int link)
 static void ring_poke(struct net *net, int link, struct pn_time now)
 {
 	struct link *l = link_of(net, link);
-	uint64_t wait = RING_SETTLE_NS * l->heard;
+	uint64_t wait = RING_SETTLE_NS * l->heard + (l->heard > 1 ? 3 * RING_SETTLE_NS : 0);
 
 	if (pn_time_is_never(l->change_at))
 		l->change_at = now;

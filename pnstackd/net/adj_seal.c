@@ -226,21 +226,45 @@ static uint8_t *open_frame(struct session *s, struct pn_pkt *pkt, uint64_t count
 	return sealed + CRYPTO_TAG_LEN;
 }
 
+/* Neither seen nor too old?  Under NEXT nothing was seen yet: its first frame makes it CUR. */
+static bool counter_is_new(const struct adj *a, const struct session *s, uint64_t counter)
+{
+	const struct replay_old *old = &a->replay_prev;
+
+	if (s == &a->sess[CUR])
+		return replay_is_new(&a->replay, counter);
+	if (s == &a->sess[NEXT] || counter > old->top)
+		return true;
+	return old->top - counter < 64 && !(old->seen >> (old->top - counter) & 1);
+}
+
+static void old_mark(struct replay_old *old, uint64_t counter)
+{
+	uint64_t ahead = counter > old->top ? counter - old->top : 0;
+
+	old->seen = ahead < 64 ? old->seen << ahead : 0;
+	old->top += ahead;
+	old->seen |= UINT64_C(1) << (old->top - counter);
+}
+
 /* A frame is authentic: what follows from that alone.  Return: false if the entry did
  * not survive it */
 static bool on_authentic(struct net *net, uint32_t i, struct session *s, uint64_t counter,
 			 const struct pn_pkt *pkt, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
-	bool newest = counter >= s->replay.top;
 
-	replay_mark(&s->replay, counter);
 	if (s == &a->sess[NEXT]) {
 		a->next_ll = pkt->ll;
 		adj_promote(net, i, now);
-	} else if (newest && s == &a->sess[CUR] && !pn_lladdr_equal(&a->ll, &pkt->ll)) {
+	} else if (s == &a->sess[CUR] && counter >= a->replay.top &&
+		   !pn_lladdr_equal(&a->ll, &pkt->ll)) {
 		a->ll = pkt->ll;	/* roaming: the last authenticated source wins */
 	}
+	if (s == &a->sess[PREV])
+		old_mark(&a->replay_prev, counter);
+	else
+		replay_mark(&a->replay, counter);
 	if (a->state != ADJ_UP)
 		return false;
 	live_on_rx(net, i, now);
@@ -270,7 +294,7 @@ void seal_on_frame(struct net *net, struct pn_pkt *pkt, struct pn_time now)
 	pn_pkt_trim(pkt, (uint32_t)len);	/* off with what the link padded */
 	if (!s) {
 		count(net, rx_no_adjacency);
-	} else if (!replay_is_new(&s->replay, counter)) {
+	} else if (!counter_is_new(adj_of(net, i), s, counter)) {
 		count(net, rx_replayed);
 	} else if ((data && s->seal_full && !(pkt->data[1] & FLAG_FULL)) ||
 		   !(plain = open_frame(s, pkt, counter, &len))) {
