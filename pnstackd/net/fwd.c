@@ -313,7 +313,7 @@ static struct fwd_hop fwd_decide_cached(struct net *net, uint16_t facet, const s
 		struct fwd_hop hop = c->hop;
 
 		hop.flags = hdr->flags;
-		if (a && a->up)
+		if (a && a->up && !a->suspect)
 			return hop;
 	}
 	struct fwd_hop hop = fwd_decide(net, facet, hdr, from);

@@ -57,8 +57,9 @@ static const struct adj_pub *hop_usable(const struct net *net, int index)
 	return a && a->up ? a : NULL;
 }
 
-/* The sibling route: the best next hop, or another one if that is not up or leads
- * straight back; back after all if it is the only one.  Return: NULL: none */
+/* The sibling route: the best next hop, or another one if that is not up, does not
+ * answer just now, or leads straight back; back after all if it is the only one.
+ * Return: NULL: none */
 static const struct adj_pub *hop_sibling(const struct net *net, uint16_t facet, unsigned level,
 					 uint16_t flow, uint32_t from, bool *alternate)
 {
@@ -67,10 +68,10 @@ static const struct adj_pub *hop_sibling(const struct net *net, uint16_t facet, 
 	const struct adj_pub *b;
 
 	*alternate = false;
-	if (a && a->index != from)
+	if (a && a->index != from && !a->suspect)
 		return a;
 	b = hop_usable(net, route_alternate(net, facet, level, first));
-	if (!b || (a && b->index == from))
+	if (!b || (a && (b->index == from || b->suspect)))
 		return a;
 	*alternate = true;
 	return b;

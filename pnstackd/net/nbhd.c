@@ -287,7 +287,7 @@ static uint32_t place_cost(const struct search *s, const struct place *e, unsign
 			       facet_root(s->net, e->adj) == facet_root(s->net, s->at)
 			       ? 0 : UINT32_MAX;
 	p = adj_peek(s->net, e->adj);
-	if (!p || !p->up || e->adj == s->not || p->cost > s->dear)
+	if (!p || !p->up || p->suspect || e->adj == s->not || p->cost > s->dear)
 		return UINT32_MAX;
 	if (p->leaf && (dist > 0 || e->hops > 1))
 		return UINT32_MAX;       /* it carries nothing for others */
