@@ -68,7 +68,7 @@ void lookup_carve(struct net *net, struct arena *a, const struct net_config *cfg
 {
 	uint32_t buckets = 16;
 	uint32_t regs = REGS_SPARE + REGS_PER_FACET * (cfg->adj_max / NET_FACET_ADJ_MAX + 1);
-	uint32_t large_max = cfg->record_max / 32 + 4;
+	uint32_t large_max = cfg->record_max / 32 + 2;
 	uint32_t queries = (uint32_t)pn_min(net_limit(cfg->query_max, LOOKUP_QUERIES),
 					    LOOKUP_QUERIES);
 	struct lookup *lk = arena_take(a, 1, sizeof(*lk));

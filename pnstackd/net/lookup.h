@@ -110,7 +110,7 @@ enum lookup_answer { ANSWER_RECORD, ANSWER_UNKNOWN, ANSWER_LONGER };
 static_assert(LOOKUP_TIMER_LOCAL + 1 == NET_LOOKUP_TIMERS, "told to net.c");
 
 #define STORED_NONE UINT32_MAX
-#define STORED_RAW 152               /* bytes of a record that an entry has room for */
+#define STORED_RAW 128               /* bytes of a record that an entry has room for */
 #define STORED_SOURCES 256           /* sources that are counted; power of two */
 
 /* A record kept for somebody. */
@@ -164,12 +164,12 @@ struct registration {
 struct query {
 	bool used;
 	bool pausing;                /* all said unknown: once more after a moment */
-	bool retried;
 	bool stale;                  /* somebody had an answer that is no news */
 	bool for_peer;               /* peer.c waits for it */
 	uint8_t scopes;              /* areas of ours, when it began */
 	uint8_t next;                /* step */
 	uint8_t rounds;              /* in which all replicas were asked */
+	uint8_t pauses;
 	uint8_t attempts;
 	uint32_t unknown, pending;   /* bit per step */
 	uint16_t want;               /* length of the query */

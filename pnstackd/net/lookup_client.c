@@ -13,8 +13,9 @@
 #include "pnstackd/net/peer.h"
 
 #define ROUNDS_MAX 3                 /* in which all replicas are asked */
-#define ATTEMPTS_MAX (LOOKUP_STEPS + ROUNDS_MAX * LOOKUP_REPLICAS)
-#define PAUSE_NS PN_MS(400)
+#define ATTEMPTS_MAX (LOOKUP_STEPS + (ROUNDS_MAX + PAUSES_MAX) * LOOKUP_REPLICAS)
+#define PAUSE_NS PN_MS(400)          /* nobody knows it: again after that, then twice that */
+#define PAUSES_MAX 3
 #define NEGATIVE_NS PN_S(1)
 
 void client_init(struct net *net)
@@ -221,15 +222,15 @@ static void query_unknown(struct net *net, struct query *q, unsigned step, struc
 		query_next(net, q, now);
 		return;
 	}
-	/* Nobody: it may be registering just now.  With an old record in hand that
-	 * is worth no wait. */
-	if (q->retried || q->stale) {
+	/* Nobody: it may be registering just now, or its part of the network be joining
+	 * ours.  With an old record in hand that is worth no wait. */
+	if (q->pauses == PAUSES_MAX || q->stale) {
 		query_end(net, q, NULL, now);
 		return;
 	}
-	q->retried = true;
 	q->pausing = true;
-	timer_set(net, &q->timer, pn_time_add(now, PAUSE_NS));
+	q->rounds = 0;
+	timer_set(net, &q->timer, pn_time_add(now, PAUSE_NS << q->pauses++));
 }
 
 void client_expire(struct net *net, uint32_t index, struct pn_time now)

@@ -35,7 +35,7 @@
 #define FIT_LEVELS     8
 #define FIT_SPARE_STATIONS 4
 #define FIT_STATION_ADJS 32
-#define FIT_RECORDS    24
+#define FIT_RECORDS    56
 #define FIT_PEERS      12
 #define FIT_EVENTS     16
 #define FIT_PINGS      32
