@@ -2,12 +2,15 @@
 /* echo.c - echo requests: sent for net_ping(), answered for others.
  *
  * A ping first waits for its peer to be looked up (it holds the peer open
- * meanwhile), then for an answer.  The table is a ring: 256 pings later (or
+ * meanwhile), then for an answer.  When the network says that there is no way to the
+ * peer's address, or that somebody else has it, peer.c looks it up again, and the ping is
+ * sent once more, at most PING_AGAIN times: the peer may have moved.  The table is a ring: 256 pings later (or
  * as many as configured) it is forgotten, answered or not; there is no timer. */
 #include "pnstackd/net/echo.h"
 #include "pnstackd/net/peer.h"
 
 #define PINGS_DEFAULT 256            /* power of two */
+#define PING_AGAIN 3
 #define REPLIES_PER_SOURCE 1000      /* a second */
 #define REPLIES_PER_NODE 10000
 
@@ -20,6 +23,7 @@ struct ping {
 	uint64_t token;              /* the caller's */
 	uint64_t number, cookie;     /* on the wire */
 	uint16_t hops, len;
+	uint8_t again;               /* sent once more, so many times */
 };
 
 struct echo {
@@ -107,6 +111,27 @@ static void ping_fail(struct net *net, struct ping *p, enum net_err why)
 	ping_free(net, p);
 }
 
+/* The peer is not at @addr, or there is no way: wait until it was looked up again.
+ * Return: false: not this time */
+static bool ping_again(struct net *net, struct ping *p, enum net_err why, uint64_t addr,
+		       struct pn_time now)
+{
+	if (p->again >= PING_AGAIN || p->hops != NET_HOPS_DEFAULT)
+		return false;
+	p->peer = net_peer_open(net, p->hit, now);
+	if (!p->peer)
+		return false;
+	p->again++;
+	p->state = PING_LOOKUP;
+	peer_on_error(net, why, 0, addr, net_hit_tag(p->hit), PEER_FLOW_ANY, now);
+	if (peer_in_doubt(net, p->peer))
+		return true;
+	/* it is no news that it is not there; so where is it? */
+	net_peer_close(net, p->peer);
+	p->state = PING_SENT;
+	return false;
+}
+
 static void ping_send(struct net *net, struct ping *p, uint64_t addr, struct pn_time now)
 {
 	struct net_hdr hdr = { .proto = NET_PROTO_ECHO, .dst = addr, .dst_tag = net_hit_tag(p->hit),
@@ -126,8 +151,8 @@ static void ping_send(struct net *net, struct ping *p, uint64_t addr, struct pn_
 	if (rc == PN_ENOROUTE || rc == PN_ESTALE) {
 		enum net_err why = rc == PN_ENOROUTE ? NET_ERR_ROUTE : NET_ERR_GONE;
 
-		peer_on_error(net, why, 0, addr, hdr.dst_tag, PEER_FLOW_ANY, now);
-		ping_fail(net, p, why);
+		if (!ping_again(net, p, why, addr, now))
+			ping_fail(net, p, why);
 	}
 	net_peer_close(net, held);
 }
@@ -219,7 +244,6 @@ bool echo_on_error(struct net *net, const struct net_hdr *hdr, const struct fwd_
 	struct net_event *ev;
 	struct ping *p;
 
-	(void)now;
 	if (echo_parse(&msg, err->excerpt, err->excerpt_len) < 0 || msg.kind != ECHO_REQUEST)
 		return false;
 	p = ping_find(net, &msg);
@@ -227,6 +251,9 @@ bool echo_on_error(struct net *net, const struct net_hdr *hdr, const struct fwd_
 		count(net, echo_bad);
 		return false;
 	}
+	if ((err->reason == NET_ERR_ROUTE || err->reason == NET_ERR_GONE) &&
+	    ping_again(net, p, err->reason, err->dst, now))
+		return false;            /* peer.c knows of it already */
 	ev = net_event_push(net, NET_EV_ECHO_ERROR);
 	ev->token = p->token;
 	ev->reason = err->reason;

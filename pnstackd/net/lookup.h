@@ -282,6 +282,8 @@ void store_check(struct net *net, struct stored *s, struct pn_time now);
 
 /* lookup_client.c */
 void client_init(struct net *net);
+/** client_forget() - who was unknown may be known now */
+void client_forget(struct net *net);
 void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now);
 void client_expire(struct net *net, uint32_t index, struct pn_time now);
 /** lookup_start() - ask for an identity on behalf of peer.c, who gets

@@ -24,6 +24,12 @@ void client_init(struct net *net)
 		timer_init(&net->lookup->queries[i].timer, TIMER_LOOKUP, i);
 }
 
+void client_forget(struct net *net)
+{
+	for (uint32_t i = 0; i < net->lookup->query_max; i++)
+		net->lookup->negatives[i].until = (struct pn_time){ 0 };
+}
+
 static struct query *query_find(struct lookup *lk, const uint8_t hit[PN_HIT_LEN])
 {
 	for (unsigned i = 0; i < lk->query_max; i++) {

@@ -46,6 +46,22 @@ static int lowest_sibling(const struct net *net, uint16_t facet, unsigned level,
 	return -1;
 }
 
+/* Is the area one that records are kept in?  When the network has grown the former root is
+ * not, mostly. */
+static bool is_scope(const struct net *net, uint16_t facet, uint64_t area, unsigned base)
+{
+	struct tree_scope scopes[TREE_SCOPES_MAX];
+	unsigned n = tree_scopes(net, facet, scopes);
+
+	if (n == 0)                      /* we do not know: perhaps */
+		return tree_area_base(net, facet, area) == (int)base;
+	for (unsigned i = 0; i < n; i++) {
+		if (scopes[i].area == area && scopes[i].base == base)
+			return true;
+	}
+	return false;
+}
+
 static struct where where_is(const struct net *net, const struct stored *s)
 {
 	struct where at = { .place = PLACE_NOWHERE, .level = -1 };
@@ -53,7 +69,7 @@ static struct where where_is(const struct net *net, const struct stored *s)
 	for (uint16_t f = 0; f < facet_max(net) && at.place != PLACE_FIRST; f++) {
 		int level;
 
-		if (!facet_live(net, f) || tree_area_base(net, f, s->area) != s->base)
+		if (!facet_live(net, f) || !is_scope(net, f, s->area, s->base))
 			continue;
 		level = fwd_key_walk(net, f, lookup_key(s->hit, s->replica), s->base);
 		at.facet = f;

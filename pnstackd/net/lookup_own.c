@@ -158,6 +158,8 @@ static uint64_t reg_look(struct net *net, uint16_t facet, const struct tree_scop
 	if (reg->seq && reg->digest == digest && reg->widest == !wider)
 		return reg->seq;
 	seq = wider ? wider : net->boot << 32 | ++lk->own_n;
+	if (!wider)                      /* another network: others are there */
+		client_forget(net);
 	reg->stamp = seq == reg->seq ? reg->stamp + 1 : 1;
 	reg->seq = seq;
 	reg->widest = !wider;

@@ -36,10 +36,10 @@
 #define FIT_SPARE_STATIONS 4
 #define FIT_STATION_ADJS 32
 #define FIT_RECORDS    56
-#define FIT_PEERS      12
+#define FIT_PEERS      32
 #define FIT_EVENTS     16
 #define FIT_PINGS      32
-#define FIT_QUERIES    6
+#define FIT_QUERIES    24
 #define FIT_FLOWS      16
 
 /* Identities ------------------------------------------------------------------ */

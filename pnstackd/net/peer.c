@@ -10,7 +10,7 @@
  *   NONE       nothing asked yet
  *     | first packet
  *   RESOLVING  lookup.c asks; packets wait, 8 for a peer, 64 in all, the oldest
- *     |        is dropped.  Ends within 3.5 s.
+ *     |        is dropped.  Ends within 5 s.
  *   KNOWN      packets go to the nearest of its addresses
  *   FAILED     not found, or no address works; the next packet asks again
  *
@@ -34,6 +34,7 @@
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/lookup.h"
 
+#define PEER_ADDRS 32                /* the nearest of its addresses are kept */
 #define PEER_LIMIT 65534             /* index + 1 has 16 bits in a handle */
 #define PEER_NONE_INDEX UINT32_MAX
 #define WAIT_PER_PEER 8
@@ -77,9 +78,9 @@ struct peer {
 	uint16_t count;
 	uint16_t best;               /* index of the nearest address, if best_gen says so */
 	uint32_t best_gen;
-	uint64_t avoid[NET_ADDRS_MAX / 64]; /* bit per address */
+	uint64_t avoid;              /* bit per address */
 	struct pn_time avoid_until;
-	uint64_t addrs[NET_ADDRS_MAX];      /* with what stands above them, as of best_gen */
+	uint64_t addrs[PEER_ADDRS];  /* with what stands above them, as of best_gen */
 	uint16_t flows[FLOWS];       /* labels of packets sent lately, each once */
 	uint8_t flow_at;
 	struct net_timer timer;
@@ -341,7 +342,7 @@ static unsigned peer_distance(const struct net *net, uint64_t addr)
 
 static bool peer_avoids(const struct peer *p, unsigned i)
 {
-	return p->avoid[i / 64] >> i % 64 & 1;
+	return p->avoid >> i & 1;
 }
 
 /* Put what stands above the area, as we see it now, in front of the addresses.  While
@@ -364,7 +365,7 @@ static uint16_t peer_best(struct net *net, struct peer *p, struct pn_time now)
 
 	PN_ASSERT(p->count > 0);
 	if (!pn_time_is_never(p->avoid_until) && !pn_time_before(now, p->avoid_until)) {
-		memset(p->avoid, 0, sizeof(p->avoid));
+		p->avoid = 0;
 		p->avoid_until = PN_TIME_NEVER;
 		p->best_gen = 0;
 	}
@@ -508,17 +509,42 @@ static void peer_no_news(struct net *net, struct peer *p, struct pn_time now)
 	p->suspect = false;              /* until the next error */
 	if (++p->relookups >= FRUITLESS_MAX)
 		peer_fail(net, p, NET_ERR_ROUTE, now);
+	else                             /* perhaps there is a way now */
+		echo_on_peer(net, peer_handle(net->peers, p), NET_ERR_NONE, now);
 }
 
-static void peer_set_record(struct peer *p, const struct addr_record *rec, struct pn_time now)
+/* Of the addresses of a large hub those that are nearest to us */
+static void peer_choose(const struct net *net, struct peer *p, const struct addr_record *rec)
+{
+	unsigned away[PEER_ADDRS];
+	uint64_t prefix = 0;
+
+	(void)addr_prefix(net, rec->area, rec->base, &prefix);
+	p->count = 0;
+	for (uint16_t k = 0; k < rec->count; k++) {
+		unsigned d = peer_distance(net, prefix | rec->addrs[k]);
+		uint16_t i = p->count < PEER_ADDRS ? p->count++ : PEER_ADDRS;
+
+		if (i == PEER_ADDRS && away[--i] <= d)
+			continue;
+		for (; i > 0 && away[i - 1] > d; i--) {
+			away[i] = away[i - 1];
+			p->addrs[i] = p->addrs[i - 1];
+		}
+		away[i] = d;
+		p->addrs[i] = prefix | rec->addrs[k];
+	}
+}
+
+static void peer_set_record(const struct net *net, struct peer *p, const struct addr_record *rec,
+			    struct pn_time now)
 {
 	p->seq = rec->seq;
 	p->area = rec->area;
 	p->base = rec->base;
 	p->placed = false;
-	p->count = rec->count;
-	memcpy(p->addrs, rec->addrs, rec->count * sizeof(rec->addrs[0]));
-	memset(p->avoid, 0, sizeof(p->avoid));
+	peer_choose(net, p, rec);
+	p->avoid = 0;
 	p->avoid_until = PN_TIME_NEVER;
 	p->best_gen = 0;
 	p->refresh_after = PN_S(rec->lifetime_s) / 3;
@@ -553,17 +579,19 @@ void peer_on_record(struct net *net, const struct addr_record *rec, struct pn_ti
 	bool news = p->count == 0 || rec->seq > peer_min_seq(net, p);
 
 	if (news || rec->seq == p->seq)
-		peer_set_record(p, rec, now);
+		peer_set_record(net, p, rec, now);
 	if (news) {
 		p->suspect = false;
 		p->relookups = 0;
 	}
-	if (p->state != PEER_KNOWN)
+	if (p->state != PEER_KNOWN) {
 		peer_known(net, p, now);
-	else if (news)
+	} else if (news) {
 		peer_start_mtu(net, p, now);
-	else
+		echo_on_peer(net, peer_handle(net->peers, p), NET_ERR_NONE, now);
+	} else {
 		peer_no_news(net, p, now);
+	}
 }
 
 void peer_on_lookup_failed(struct net *net, const uint8_t hit[PN_HIT_LEN], struct pn_time now)
@@ -609,7 +637,7 @@ static void peer_doubt(struct net *net, struct peer *p, uint16_t index, struct p
 	p->error_at = now;
 	p->suspect = true;
 	if (p->count > 1) {
-		p->avoid[index / 64] |= UINT64_C(1) << index % 64;
+		p->avoid |= UINT64_C(1) << index;
 		p->avoid_until = pn_time_add(now, AVOID_NS);
 		p->best_gen = 0;
 	}
@@ -674,6 +702,13 @@ static void peer_transmit(struct net *net, struct peer *p, struct pn_pkt *pkt, s
 		peer_on_error(net, NET_ERR_GONE, 0, dst, p->tag, PEER_FLOW_ANY, now);
 	else if (rc == PN_EMSGSIZE)
 		peer_on_error(net, NET_ERR_TOO_BIG, mtu, dst, p->tag, PEER_FLOW_ANY, now);
+}
+
+bool peer_in_doubt(const struct net *net, net_peer peer)
+{
+	const struct peer *p = peer_at(net, peer);
+
+	return p && ((p->state == PEER_KNOWN && p->suspect) || p->state == PEER_RESOLVING);
 }
 
 /* What is due for a peer that is in use */

@@ -27,6 +27,9 @@ void peer_on_error(struct net *net, enum net_err reason, uint32_t mtu, uint64_t 
 		   uint32_t dst_tag, uint32_t flow, struct pn_time now);
 #define PEER_FLOW_ANY UINT32_MAX
 
+/** peer_in_doubt() - it is being looked up, or will be soon; echo_on_peer() tells the end */
+bool peer_in_doubt(const struct net *net, net_peer peer);
+
 /** peer_on_address() - our own address changed: what is nearest may have, too */
 void peer_on_address(struct net *net);
 

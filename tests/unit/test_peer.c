@@ -369,7 +369,7 @@ static void ping(void)
 	CU_ASSERT_EQUAL(ev.level, 0);
 	/* nobody */
 	net_ping(w_net(0), nobody, 51, 0, 0, w.now);
-	w_run(PN_S(2));
+	w_run(PN_S(4));
 	CU_ASSERT(w_event_of(0, NET_EV_ECHO_ERROR, &ev));
 	CU_ASSERT_EQUAL(ev.token, 51);
 	CU_ASSERT_EQUAL(ev.reason, NET_ERR_UNKNOWN);
