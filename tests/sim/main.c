@@ -5,6 +5,7 @@
 #include "tests/sim/plot.h"
 #include "tests/sim/report.h"
 #include "tests/sim/run.h"
+#include "tests/sim/swarm.h"
 #include "tests/sim/util.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #define EXIT_VIOLATION 1
 #define EXIT_USAGE 2
 #define FAULT_ARGS_MAX 64
+#define SWARM_S 30.0
 #define QUEUE_BYTES (100 * 1500) /* as a usual interface has */
 #define TUNNEL_NS PN_MS(10)
 
@@ -27,7 +29,8 @@ enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_KILL_
        OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_BYZANTINE,
        OPT_BYZANTINE_WITHIN, OPT_CSV, OPT_MAP, OPT_OUT, OPT_HELP, OPT_RATE,
        OPT_QUEUE, OPT_DUPLICATE, OPT_JITTER, OPT_TUNNEL, OPT_DRIFT, OPT_RADIO, OPT_IN_ORDER,
-       OPT_SCENARIO, OPT_FAULT, OPT_MOBILITY, OPT_CHURN, OPT_PARTITION, OPT_EARLY_PINGS };
+       OPT_SCENARIO, OPT_FAULT, OPT_MOBILITY, OPT_CHURN, OPT_PARTITION, OPT_EARLY_PINGS,
+       OPT_SWARM };
 
 static const struct option options[] = {
 	{ "topology", required_argument, NULL, OPT_TOPOLOGY },
@@ -64,6 +67,7 @@ static const struct option options[] = {
 	{ "mobility", required_argument, NULL, OPT_MOBILITY },
 	{ "churn", required_argument, NULL, OPT_CHURN },
 	{ "partition", required_argument, NULL, OPT_PARTITION },
+	{ "swarm", required_argument, NULL, OPT_SWARM },
 	{ "early-pings", required_argument, NULL, OPT_EARLY_PINGS },
 	{ "csv", required_argument, NULL, OPT_CSV },
 	{ "map", required_argument, NULL, OPT_MAP },
@@ -81,7 +85,7 @@ static const char usage_text[] =
 	"             [--reorder] [--tunnel MS[/BPS]] [--radio] [--clock-drift PPM]\n"
 	"             [--start-spread S] [--start-in-order] [--pings N] [--pairs N]\n"
 	"             [--scenario FILE] [--fault LINE]... [--mobility M/S]\n"
-	"             [--churn P] [--partition P] [--early-pings N]\n"
+	"             [--churn P] [--partition P] [--swarm N] [--early-pings N]\n"
 	"             [--byzantine KIND:SHARE[@S]]... [--byzantine-within S]\n"
 	"             [--csv FILE] [--map FILE] [--out DIR] [--trace] [--dump] [--json]\n"
 	"       pnsim plot [-o DIR] DIR|FILE...\n"
@@ -174,6 +178,7 @@ struct arguments {
 	const char *scenario;	/* file */
 	char *faults[FAULT_ARGS_MAX]; /* lines, owned */
 	uint32_t fault_count;
+	uint32_t swarm;		/* random faults */
 	struct outputs outputs;
 	struct run_config run;
 };
@@ -184,6 +189,11 @@ static void fault_arg(struct arguments *a, const char *before, const char *text,
 	if (a->fault_count == FAULT_ARGS_MAX ||
 	    asprintf(&a->faults[a->fault_count++], "%s%s%s", before, text, behind) < 0)
 		usage_error("more than %u faults; write a file for --scenario", FAULT_ARGS_MAX);
+}
+
+static void fault_tell(const char *line)
+{
+	fprintf(stderr, "%s\n", line);
 }
 
 static void scenario_arg(struct arguments *a, const struct topology *topo)
@@ -199,6 +209,9 @@ static void scenario_arg(struct arguments *a, const struct topology *topo)
 			usage_error("%s", err);
 		free(a->faults[i]);
 	}
+	if (a->swarm > 0)
+		swarm_make(s, topo, a->run.sim.seed, a->swarm, SWARM_S,
+			   a->run.sim.trace ? fault_tell : NULL);
 	if (a->scenario && s->count == 0)
 		usage_error("%s: nothing happens in it", a->scenario);
 	a->run.sim.more_edges = s->radio_moves;
@@ -263,6 +276,7 @@ static void argument(struct arguments *a, int opt, const char *name)
 	case OPT_MOBILITY: fault_arg(a, "mobility ", optarg, ""); break;
 	case OPT_CHURN: fault_arg(a, "churn ", optarg, "/min for 60s"); break;
 	case OPT_PARTITION: fault_arg(a, "partition ", optarg, " for 20s"); break;
+	case OPT_SWARM: a->swarm = (uint32_t)number_arg(name, optarg, FAULTS_MAX / 2); break;
 	case OPT_EARLY_PINGS: r->early_pings = (uint32_t)number_arg(name, optarg, 10000); break;
 	case OPT_CSV: a->outputs.csv = optarg; break;
 	case OPT_MAP: a->outputs.map = optarg; break;
