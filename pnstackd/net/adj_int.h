@@ -72,6 +72,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 /* Times */
 #define HELLO_NS           PN_S(1)      /* while data flows, or something changed lately */
 #define HELLO_REST_NS      PN_S(4)
+#define HELLO_LOSSY_NS     PN_S(2)      /* at rest, where hellos were lost lately */
 #define HELLO_REST_ADJS    16           /* with more of them it grows in proportion, up to */
 #define HELLO_REST_MAX_NS  PN_S(12)
 #define CHANGE_NS          PN_S(5)      /* so long is lately */
@@ -246,7 +247,7 @@ struct seen { uint64_t key, boot, counter; };
  *  @until:    forgotten then
  *  @retry_at: did not answer: not on the ring before */
 struct station {
-	bool used, above;
+	bool used, above, leaf;
 	uint8_t link, fails;
 	uint8_t id[PN_ID_LEN];
 	struct pn_lladdr ll;

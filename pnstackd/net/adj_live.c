@@ -13,7 +13,8 @@
  * delay give a round-trip sample that does not depend on when the neighbour
  * answers (RFC 9616).
  *
- * At rest one goes every HELLO_REST_NS (more rarely at a node with many neighbours); every HELLO_NS while data flows, for
+ * At rest one goes every HELLO_REST_NS (more rarely at a node with many neighbours,
+ * more often where hellos were lost); every HELLO_NS while data flows, for
  * CHANGE_NS after this or another adjacency of ours came or was lost, and when a
  * round trip took much longer or shorter than usual.  Times are told always
  * then, and by each TIMED_EVERY-th hello at rest.  A hello rides on any control
@@ -280,11 +281,14 @@ static bool is_busy(const struct adj *a, struct pn_time now)
 	       pn_time_before(now, a->fast_until);
 }
 
-/* A node with many neighbours says less to each. */
-static uint64_t rest_ns(const struct net *net)
+/* A node with many neighbours says less to each; over a link that loses hellos more, so
+ * that it is known how many. */
+static uint64_t rest_ns(const struct net *net, const struct adj *a)
 {
 	uint32_t n = net->adjs->up_count;
 
+	if (lost_sum(a))
+		return HELLO_LOSSY_NS;
 	return n <= HELLO_REST_ADJS ? HELLO_REST_NS :
 	       pn_min(HELLO_REST_NS * n / HELLO_REST_ADJS, HELLO_REST_MAX_NS);
 }
@@ -303,7 +307,7 @@ void live_hello_build(struct net *net, uint32_t i, struct pn_wr *w, bool timed,
 	uint64_t since_us = pn_time_since(now, a->echo_at) / 1000;
 	bool echo = a->echo_valid && since_us < UINT32_MAX;
 
-	a->hello_ns = is_busy(a, now) ? HELLO_NS : rest_ns(net);
+	a->hello_ns = is_busy(a, now) ? HELLO_NS : rest_ns(net, a);
 	pn_wr_u8(w, (a->hello_ask || a->measure ? HELLO_ASK : 0) | (timed ? HELLO_TIMED : 0) |
 		    (a->want ? HELLO_WANT : 0) | (pub_of(net, i)->shortcut ? 0 : HELLO_TREE));
 	pn_wr_u16(w, a->hello_seq++);

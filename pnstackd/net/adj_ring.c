@@ -29,6 +29,9 @@
  *
  * The rest of the stations are reached by one-hop shortcuts: adj_short.c.
  *
+ * Leaves carry nothing for others, so they are not on the ring, which must hold without
+ * them: a leaf is the neighbour of its first LEAF_WANTS successors that are none.
+ *
  * Who starts the handshake: whoever wants it, at once; where all are wanted the
  * lower identity, and the higher one if nothing came for DEFER_NS.  A newcomer's
  * hello is answered, by a hello just for it, by those next to it on the ring and
@@ -46,6 +49,7 @@
 #define RING_CLOSE_NS    PN_S(20)
 #define RING_FAILS_FORGIVEN 2          /* by a hello; then the pause counts */
 #define RING_FIRST_MAX   4             /* first successors wanted while none is up */
+#define LEAF_WANTS       2
 #define HELLO_FAST_NS    PN_MS(300)
 #define HELLO_LAN_NS     PN_S(12)      /* multicast, at rest */
 #define HELLO_LAN_MAX_NS PN_S(60)
@@ -307,14 +311,14 @@ void link_on_hello(struct net *net, const struct pn_pkt *pkt, struct pn_time now
 	uint64_t boot, within_ns;
 	unsigned flags;
 	struct pn_rd r;
-	bool fresh;
+	bool fresh, leaf;
 
 	pn_rd_init(&r, pkt->data, pkt->len);
 	pn_rd_skip(&r, 2);
 	flags = pn_rd_u16(&r);
 	boot = pn_rd_u64(&r);
 	id = pn_rd_bytes(&r, PN_ID_LEN);
-	pn_rd_u32(&r);		/* capabilities: the handshake tells them again, sealed */
+	leaf = pn_rd_u32(&r) & NOISE_CAP_LEAF;
 	within_ns = pn_rd_u32(&r) * PN_MS(100);
 	sig = pn_rd_bytes(&r, CRYPTO_SIG_LEN);
 	if (r.bad || l->cfg.kind != NET_LINK_ETHERNET) {
@@ -338,6 +342,7 @@ void link_on_hello(struct net *net, const struct pn_pkt *pkt, struct pn_time now
 		if (s->boot && boot > s->boot)
 			restarted(net, pkt->link, id, now);
 		s->boot = boot;
+		s->leaf = leaf;
 		s->ll = pkt->ll;
 		moved(net, pkt->link, id, &pkt->ll);
 		s->fails = 0;
@@ -371,6 +376,7 @@ void ring_on_up(struct net *net, uint32_t i, struct pn_time now)
 	if (!s)
 		return;
 	s->ll = adj_of(net, i)->ll;
+	s->leaf = p->leaf;
 	s->until = pn_time_add(now, STATION_MAX_NS);
 	s->fails = 0;
 	s->retry_at = PN_TIME_ZERO;
@@ -423,7 +429,7 @@ static uint32_t ring_collect(struct net *net, int link, struct pn_time now)
 				continue;
 			}
 		}
-		if (adj_expelled_ns(net, s->id, now))
+		if (adj_expelled_ns(net, s->id, now) || (s->leaf && l->heard > RING_FULL))
 			continue;
 		if (pn_time_before(now, s->retry_at)) {
 			l->ring_at = pn_time_min(l->ring_at, s->retry_at);
@@ -495,21 +501,27 @@ static uint32_t ring_pick(const struct net *net, int link, uint32_t first, uint3
 	return up ? up : first;
 }
 
-static void ring_choose(struct net *net, int link, uint32_t n, struct pn_time now)
+/* @n: on the ring   @full: it is so small that all are neighbours of all */
+static void ring_choose(struct net *net, int link, uint32_t n, bool full, struct pn_time now)
 {
+	if (!full && (net->adjs->caps & NOISE_CAP_LEAF)) {
+		for (uint32_t rank = 1; rank <= pn_min(n, LEAF_WANTS); rank++)
+			ring_want(net, link, rank, false, now);
+		return;
+	}
 	for (uint32_t rank = 1; rank <= pn_min(n, RING_FIRST_MAX); rank++) {
 		uint32_t i = ring_adj(net, link, rank);
 		bool up = i != ADJ_NONE && pub_of(net, i)->up;
 
-		ring_want(net, link, rank, n <= RING_FULL, now);
-		if (up && n > RING_FULL)
+		ring_want(net, link, rank, full, now);
+		if (up && !full)
 			break;
-		if (n > RING_FULL && i == ADJ_NONE)
+		if (!full && i == ADJ_NONE)
 			break;          /* just begun: the next one if it does not come up */
 	}
-	for (uint32_t rank = RING_FIRST_MAX + 1; n <= RING_FULL && rank <= n; rank++)
+	for (uint32_t rank = RING_FIRST_MAX + 1; full && rank <= n; rank++)
 		ring_want(net, link, rank, true, now);
-	for (uint32_t first = 2; n > RING_FULL && first <= n; first *= 2)
+	for (uint32_t first = 2; !full && first <= n; first *= 2)
 		ring_want(net, link,
 			  ring_pick(net, link, first, (uint32_t)pn_min(2 * first - 1, n)),
 			  false, now);
@@ -543,7 +555,7 @@ static void ring_update(struct net *net, int link, struct pn_time now)
 		if (t->pub[i].link == link && t->pub[i].kind == ADJ_ETHERNET)
 			t->a[i].want = false;
 	}
-	ring_choose(net, link, n, now);
+	ring_choose(net, link, n, link_of(net, link)->heard <= RING_FULL, now);
 	for (uint32_t i = 0; i < t->used; i++) {
 		struct adj *a = &t->a[i];
 

@@ -214,11 +214,41 @@ static void test_forged_hello(void)
 	done();
 }
 
+/* Leaves hang on the ring, which does without them */
+static void test_leaves(void)
+{
+	nodes(9, STATIONS);
+	for (int i = 0; i < STATIONS; i++) {
+		lab->cfg[i].adj_max = 40;
+		lab->cfg[i].leaf = i % 3 == 0;
+	}
+	start_all();
+	lab_wire(lab, NET_LINK_ETHERNET, PN_US(50));
+	for (int i = 0; i < STATIONS; i++)
+		lab_plug(lab, 0, i);
+	lab_run(lab, PN_S(60));
+	for (int i = 0; i < STATIONS; i++) {
+		int carriers = 0;
+
+		for (int k = 0; k < STATIONS; k++)
+			carriers += with(i, k) && !lab->cfg[k].leaf;
+		CU_ASSERT(carriers >= 2);
+		if (lab->cfg[i].leaf)
+			CU_ASSERT_EQUAL(lab_neighbours(lab, i), 2);
+	}
+	for (int i = 0; i < STATIONS; i += 3)
+		lab_stop(lab, i);
+	lab_run(lab, PN_S(15));
+	ring_is_closed();
+	done();
+}
+
 static CU_TestInfo tests[] = {
 	{ "ring", test_ring },
 	{ "shortcut", test_shortcut },
 	{ "shortcut becomes neighbour", test_shortcut_to_tree },
 	{ "forged hello", test_forged_hello },
+	{ "leaves", test_leaves },
 	CU_TEST_INFO_NULL,
 };
 
