@@ -203,6 +203,8 @@ void op_neighbours(struct api *api, struct control *c, json_t *id, json_t *req)
 		set(o, "facet", n.facet);
 		set(o, "peer_facet", n.peer_facet);
 		set(o, "cost", n.cost);
+		json_object_set_new(o, "leaf", json_boolean(n.leaf));
+		json_object_set_new(o, "shortcut", json_boolean(n.shortcut));
 		set(o, "rtt_ns", n.rtt_ns);
 		set(o, "up_ns", n.up_ns);
 		set(o, "rx_packets", n.rx_packets);

@@ -231,27 +231,6 @@ uint32_t adj_pick_local(struct net *net, uint32_t i)
 	return local;
 }
 
-bool adj_allowed(const struct net *net, const uint8_t id[PN_ID_LEN])
-{
-	const struct adj_table *t = net->adjs;
-
-	for (uint32_t i = 0; i < t->allowed_count; i++)
-		if (memcmp(t->allowed[i], id, PN_ID_LEN) == 0)
-			return true;
-	return t->allow_all;
-}
-
-uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], struct pn_time now)
-{
-	const struct adj_table *t = net->adjs;
-
-	for (uint32_t i = 0; i < EXPELLED_MAX; i++)
-		if (pn_time_before(now, t->expelled[i].until) &&
-		    memcmp(t->expelled[i].id, id, PN_ID_LEN) == 0)
-			return pn_time_until(now, t->expelled[i].until);
-	return 0;
-}
-
 /* Up and down ----------------------------------------------------------------- */
 
 static void neighbour_event(struct net *net, uint32_t i, enum net_event_kind kind,
@@ -412,48 +391,6 @@ void adj_go_down(struct net *net, uint32_t i, enum net_err why, struct pn_time n
 	if (!link_of(net, pub_of(net, i)->link)->carrier)
 		a->hs_next = PN_TIME_NEVER;
 	timer_set(net, &a->timer, a->hs_next);
-}
-
-/* The entry of @id, or the one that ends soonest. */
-static struct expelled *expelled_slot(struct adj_table *t, const uint8_t id[PN_ID_LEN])
-{
-	struct expelled *soonest = &t->expelled[0];
-
-	for (uint32_t i = 0; i < EXPELLED_MAX; i++) {
-		if (memcmp(t->expelled[i].id, id, PN_ID_LEN) == 0)
-			return &t->expelled[i];
-		if (pn_time_before(t->expelled[i].until, soonest->until))
-			soonest = &t->expelled[i];
-	}
-	return soonest;
-}
-
-void adj_expel(struct net *net, uint32_t adj, uint64_t ns, struct pn_time now)
-{
-	struct adj_table *t = net->adjs;
-	struct expelled *e;
-	uint8_t id[PN_ID_LEN];
-
-	PN_ASSERT(pub_of(net, adj)->up);
-	PN_ASSERT(pub_of(net, adj)->kind != ADJ_INTERNAL);
-	memcpy(id, pub_of(net, adj)->id, PN_ID_LEN);
-	e = expelled_slot(t, id);
-	memcpy(e->id, id, PN_ID_LEN);
-	e->until = pn_time_add(now, ns);
-	count(net, adj_expelled);
-	for (uint32_t i = 0; i < t->used; i++) {
-		if (t->pub[i].kind == ADJ_INTERNAL || !t->a[i].id_known ||
-		    memcmp(t->pub[i].id, id, PN_ID_LEN) != 0)
-			continue;
-		if (t->a[i].state == ADJ_UP) {
-			ctlq_goodbye(net, i, NET_ERR_EXPELLED);
-			adj_go_down(net, i, NET_ERR_EXPELLED, now);
-		} else if (t->a[i].state == ADJ_PENDING ||
-			   (t->a[i].state == ADJ_DIAL && !t->a[i].is_static)) {
-			adj_end(net, i, now);
-		}
-		hs_forget(&t->a[i]);    /* a response on its way finds nothing */
-	}
 }
 
 void adj_auth_event(struct net *net, int link, const struct pn_lladdr *ll, enum net_err reason,

@@ -2,6 +2,7 @@
 /* adj_int.h - what the files of the adjacency module share
  *
  *   adj.c        the table: entries, states, up and down, internal adjacencies
+ *   adj_policy.c who may be a neighbour
  *   adj_link.c   links, static peers of tunnels
  *   adj_ring.c   stations of an Ethernet; which of them are neighbours
  *   adj_short.c  shortcuts to the others
@@ -336,6 +337,11 @@ void adj_auth_event(struct net *net, int link, const struct pn_lladdr *ll, enum 
 		    struct pn_time now);
 uint32_t adj_pick_local(struct net *net, uint32_t i);
 
+/* adj_policy.c */
+bool adj_allowed(const struct net *net, const uint8_t id[PN_ID_LEN]);
+/** adj_expelled_ns() - Return: for how long an identity is still refused; 0: it is not */
+uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], struct pn_time now);
+
 /* adj_link.c */
 void link_on_solicit(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
 void link_on_announce(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
@@ -346,9 +352,6 @@ struct pn_pkt *frame_new(struct net *net, int link, const struct pn_lladdr *ll);
 /** frame_out() - hand a frame to the host: takes it
  *  @what: COUNT_tx_..._bytes, to which its length is added, with the link's header */
 void frame_out(struct net *net, struct pn_pkt *pkt, enum net_counter_id what);
-bool adj_allowed(const struct net *net, const uint8_t id[PN_ID_LEN]);
-/** adj_expelled_ns() - Return: for how long an identity is still refused; 0: it is not */
-uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], struct pn_time now);
 
 /* adj_ring.c */
 void ring_start(struct net *net, int link, struct pn_time now);

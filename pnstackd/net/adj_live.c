@@ -5,9 +5,9 @@
  *
  * Hellos are records in control frames:
  *
- *   flags 1 (bit 0: please answer; bit 1: times follow; bits 2, 3: see on_want()) | sequence number 2 |
- *   the next one comes within 1 (tenths of a second) | of your last hellos heard,
- *   so many 4 bits each | time 4 | the time of your last hello 4 | since then 4
+ *   flags 1 (bit 0: please answer; bit 1: times follow; bits 2, 3: see on_want()) |
+ *   sequence number 2 | the next one comes within 1 (tenths of a second) | of your
+ *   last hellos heard, so many 4 bits each | time 4 | the time of your last hello 4 | since then 4
  *
  * Times are microseconds modulo 2^32 of the sender's clock.  Time, echo and
  * delay give a round-trip sample that does not depend on when the neighbour
