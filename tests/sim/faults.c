@@ -323,7 +323,7 @@ static void churn(struct faults *f, uint32_t index, const struct pending *p)
 		free(nodes);
 	}
 	in_s = -log(1 - rng_unit(&f->rng)) / per_s;
-	later_s(f, index, STAGE_TICK, pn_min(in_s, 1e6), 0);
+	later_s(f, index, STAGE_TICK, fmin(in_s, 1e6), 0);
 }
 
 static void join(struct faults *f, uint32_t index, const struct pending *p)
