@@ -15,6 +15,7 @@
  */
 #include "pnstackd/net/ctl_int.h"
 #include "pnstackd/net/nbhd.h"
+#include "pnstackd/net/guard.h"
 
 #include <string.h>
 
@@ -298,6 +299,7 @@ void ctl_on_adj_up(struct net *net, uint32_t adj, struct pn_time now)
 	uint16_t f = facet_choose(net, adj_at(net, adj), now);
 
 	nb_start(net, adj, f, now);
+	guard_on_up(net, adj, now);
 	facet_poke(net, facet_at(net, f), now);
 }
 
@@ -328,6 +330,7 @@ void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_
 	(void)why;
 	if (!f)
 		return;
+	guard_on_down(net, adj);
 	load_release(net, adj, f);
 	gossip_forget(net, nb);
 	nbhd_forget(net, adj);

@@ -7,6 +7,7 @@
  * sent once more, at most PING_AGAIN times: the peer may have moved.  The table is a ring: 256 pings later (or
  * as many as configured) it is forgotten, answered or not; there is no timer. */
 #include "pnstackd/net/echo.h"
+#include "pnstackd/net/guard.h"
 #include "pnstackd/net/peer.h"
 
 #define PINGS_DEFAULT 256            /* power of two */
@@ -291,7 +292,7 @@ static void echo_on_request(struct net *net, uint16_t facet, const struct net_hd
 	memcpy(buf, payload, len);
 	echo_build(&reply, buf, len);
 	memcpy(buf + ECHO_HEAD_LEN, net->id, PN_ID_LEN);
-	(void)fwd_originate(net, facet, &back, buf, len, now);
+	fwd_answer(net, facet, &back, buf, len, now);
 }
 
 void echo_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr,
@@ -303,6 +304,6 @@ void echo_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr,
 		count(net, echo_bad);
 	else if (msg.kind == ECHO_REQUEST)
 		echo_on_request(net, facet, hdr, &msg, payload, len, now);
-	else
+	else if (!guard_on_reply(net, &msg, now))
 		echo_on_reply(net, hdr, &msg, payload, len);
 }

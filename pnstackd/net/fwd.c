@@ -19,6 +19,7 @@
  */
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/echo.h"
+#include "pnstackd/net/guard.h"
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/peer.h"
 
@@ -337,9 +338,14 @@ static struct fwd_hop fwd_any_hop(struct net *net, uint16_t facet, const struct 
 static void fwd_transmit(struct net *net, struct pn_pkt *pkt, struct net_hdr *hdr,
 			 const struct fwd_hop *hop, struct pn_time now)
 {
+	uint64_t there;
+
 	hdr->level = hop->level;
 	hdr->flags = hop->flags;
 	net_hdr_build(hdr, pkt->data);
+	if ((hdr->proto == NET_PROTO_SESSION || hdr->proto == NET_PROTO_ECHO) && !hop->answer &&
+	    !(neighbour_addr(net, hop->adj, &there) && there == hdr->dst))
+		guard_on_data(net, hop->adj);
 	if (hop->shortcut)
 		count(net, fwd_shortcuts);
 	if (hop->alternate)
@@ -398,7 +404,8 @@ static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net
 	fwd_transmit(net, pkt, hdr, &hop, now);
 }
 
-void fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now)
+/* Takes @pkt. */
+static void fwd_take(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now)
 {
 	const struct adj_pub *a = adj_at(net, adj);
 	struct net_hdr hdr;
@@ -426,6 +433,13 @@ void fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_
 		return;
 	}
 	fwd_onward(net, adj, a->facet, &hdr, pkt, now);
+}
+
+void fwd_on_packet(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct pn_time now)
+{
+	net->rx_adj = adj;
+	fwd_take(net, adj, pkt, now);
+	net->rx_adj = NET_RX_NONE;
 }
 
 /* Our own packets ------------------------------------------------------------- */
@@ -506,6 +520,48 @@ int fwd_originate(struct net *net, uint16_t facet, struct net_hdr *hdr,
 		return fwd_drop_own(net, pkt, PN_EMSGSIZE);
 	memcpy(pn_pkt_append(pkt, (uint32_t)len), payload, len);
 	return fwd_send(net, facet, hdr, pkt, NULL, now);
+}
+
+/* Is @addr the address of a neighbour of ours? */
+static bool fwd_is_neighbour(const struct net *net, uint64_t addr)
+{
+	uint64_t there;
+
+	for (uint32_t i = 0; i < adj_count(net); i++)
+		if (neighbour_addr(net, i, &there) && there == addr)
+			return true;
+	return false;
+}
+
+void fwd_answer(struct net *net, uint16_t facet, struct net_hdr *hdr, const uint8_t *payload,
+		size_t len, struct pn_time now)
+{
+	struct fwd_hop hop = { .verdict = FWD_SEND, .adj = net->rx_adj, .facet = facet,
+			       .level = NET_LEVEL_ANY, .flags = hdr->flags, .answer = true };
+	const struct adj_pub *a = hop.adj == NET_RX_NONE ? NULL : adj_at(net, hop.adj);
+	struct pn_pkt *pkt;
+	uint64_t there;
+
+	if (!a || !a->up || a->leaf || !neighbour_addr(net, hop.adj, &there) ||
+	    NET_HDR_LEN + len > a->payload_max || fwd_is_neighbour(net, hdr->dst)) {
+		(void)fwd_originate(net, facet, hdr, payload, len, now);
+		return;
+	}
+	pkt = pn_pkt_get(net->pool);
+	if (!pkt) {
+		count(net, tx_no_buffer);
+		return;
+	}
+	if (len > pn_pkt_room(pkt) - PN_PKT_TAILROOM) {
+		(void)fwd_drop_own(net, pkt, PN_EMSGSIZE);
+		return;
+	}
+	memcpy(pn_pkt_append(pkt, (uint32_t)len), payload, len);
+	pn_pkt_push(pkt, NET_HDR_LEN);
+	hdr->hops = NET_HOPS_DEFAULT;
+	hdr->src = facet_addr(net, facet);
+	hdr->src_tag = net->tag;
+	fwd_transmit(net, pkt, hdr, &hop, now);
 }
 
 uint32_t fwd_first_mtu(const struct net *net, uint64_t dst)

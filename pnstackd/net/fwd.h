@@ -22,6 +22,7 @@ struct fwd_hop {
 	uint8_t flags;       /* FWD_SEND: the new flags */
 	bool shortcut;       /* a neighbour that is nearer than the sibling route */
 	bool alternate;      /* not the best next hop */
+	bool answer;         /* back where it came from, see fwd_answer() */
 };
 
 #define FWD_ADJ_NONE UINT32_MAX
@@ -102,6 +103,12 @@ size_t fwd_error_build(const struct fwd_error *err, uint8_t *buf, size_t cap);
  *  Return: 0; PN_ENOROUTE, PN_ESTALE (the address is ours now), PN_EMSGSIZE */
 int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt *pkt,
 	     uint32_t *mtu, struct pn_time now);
+
+/** fwd_answer() - as fwd_originate(), to the source of the packet under way: over the
+ *  adjacency that it came by, as long as the source is not itself our neighbour.  A way is
+ *  good both ways or not at all; and who tests a way (guard.c) tests that very way */
+void fwd_answer(struct net *net, uint16_t facet, struct net_hdr *hdr, const uint8_t *payload,
+		size_t len, struct pn_time now);
 
 /** fwd_first_mtu() - largest network packet of the first hop towards @dst; 0 none */
 uint32_t fwd_first_mtu(const struct net *net, uint64_t dst);

@@ -21,6 +21,7 @@
  * drawn before cannot be computed from the state.
  */
 #include "pnstackd/net/adj_int.h"
+#include "pnstackd/net/guard.h"
 
 #include <string.h>
 
@@ -107,6 +108,7 @@ static struct net *carve(struct arena *a, const struct net_config *cfg)
 	lookup_carve(net, a, cfg);
 	peer_carve(net, a, cfg);
 	echo_carve(net, a, cfg);
+	guard_carve(net, a, cfg);
 	return real;
 }
 
@@ -180,6 +182,7 @@ struct net *net_init(void *mem, const struct net_config *cfg, struct pn_time now
 	net->now = now;
 	net->pool = cfg->pool;
 	net->boot = cfg->boot;
+	net->rx_adj = NET_RX_NONE;
 	memcpy(net->random_key, cfg->random, sizeof(net->random_key));
 	crypto_identity(cfg->seed, net->id, net->sign_key);
 	crypto_dh_of_sign_key(net->dh_secret, net->dh_public, net->sign_key);
@@ -187,6 +190,7 @@ struct net *net_init(void *mem, const struct net_config *cfg, struct pn_time now
 	net->tag = net_hit_tag(net->hit);
 	pn_pktq_init(&net->out);
 	pn_pktq_init(&net->deliver);
+	guard_init(net, now);
 	adj_init(net, cfg, now);
 	ctl_init(net, cfg, now);
 	fwd_init(net, cfg, now);
@@ -280,6 +284,9 @@ static void ring(struct net *net, const struct net_timer *t, struct pn_time now)
 		break;
 	case TIMER_LOOKUP:
 		lookup_expire(net, t->index, now);
+		break;
+	case TIMER_GUARD:
+		guard_expire(net, now);
 		break;
 	case TIMER_KINDS:
 		PN_ASSERT(false);

@@ -26,7 +26,8 @@
 
 /* Timers: one heap for all of a node. */
 enum timer_kind {
-	TIMER_ADJ, TIMER_LINK, TIMER_FACET, TIMER_PEER, TIMER_RECORD, TIMER_LOOKUP, TIMER_KINDS
+	TIMER_ADJ, TIMER_LINK, TIMER_FACET, TIMER_PEER, TIMER_RECORD, TIMER_LOOKUP, TIMER_GUARD,
+	TIMER_KINDS
 };
 struct net_timer {
 	struct pn_heap_entry e;      /* first: the heap hands this back */
@@ -262,7 +263,8 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
 	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) \
 	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \
-	X(nbhd_full) X(peer_relookups) X(peer_gone) X(echo_bad)
+	X(nbhd_full) X(peer_relookups) X(peer_gone) X(echo_bad) \
+	X(fwd_leaf) X(guard_tests) X(guard_answers) X(guard_given_up) X(guard_spared) X(guard_expelled)
 enum net_counter_id {
 #define X(name) COUNT_##name,
 	NET_COUNTERS(X)
@@ -274,6 +276,8 @@ enum net_counter_id {
 
 /* The node --------------------------------------------------------------- */
 
+#define NET_RX_NONE UINT32_MAX
+
 /* News that the host has not taken yet, see event.c. */
 struct net_events {
 	uint64_t *ring;                  /* [cap] words */
@@ -283,7 +287,7 @@ struct net_events {
 };
 void net_events_carve(struct net *net, struct arena *a, const struct net_config *cfg);
 
-struct adj_table; struct ctl; struct lookup; struct peers; struct echo; struct fwd;
+struct adj_table; struct ctl; struct lookup; struct peers; struct echo; struct fwd; struct guard;
 
 struct net {
 	uint8_t id[PN_ID_LEN];
@@ -296,6 +300,7 @@ struct net {
 	uint8_t random_key[32];
 	uint64_t random_counter;
 	struct pn_time now;              /* of the call under way */
+	uint32_t rx_adj;                 /* adjacency of the packet under way; NET_RX_NONE */
 
 	struct pn_heap timers;
 	struct pn_pktq out;              /* frames for the host */
@@ -309,6 +314,7 @@ struct net {
 	struct peers *peers;             /* peer.c: identities we talk to */
 	struct echo *echo;               /* echo.c: pings under way */
 	struct fwd *fwd;                 /* fwd.c: rate limits of errors */
+	struct guard *guard;             /* guard.c: do neighbours carry data? */
 };
 
 /* Every module: *_carve() takes its memory, *_init() starts it, *_expire() when

@@ -114,6 +114,9 @@
 #define peer_address FAKE_NAME(peer_address)
 #define peer_carve FAKE_NAME(peer_carve)
 #define peer_expire FAKE_NAME(peer_expire)
+#define guard_on_data FAKE_NAME(guard_on_data)
+#define guard_on_reply FAKE_NAME(guard_on_reply)
+#define fwd_answer FAKE_NAME(fwd_answer)
 #define peer_fini FAKE_NAME(peer_fini)
 #define peer_init FAKE_NAME(peer_init)
 #define peer_in_doubt FAKE_NAME(peer_in_doubt)
@@ -304,6 +307,20 @@ int facet_of_addr(const struct net *net, uint16_t facet, uint64_t addr, uint32_t
 			return f;
 	}
 	return -1;
+}
+
+void guard_on_data(struct net *net, uint32_t adj)
+{
+	(void)net;
+	(void)adj;
+}
+
+bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time now)
+{
+	(void)net;
+	(void)msg;
+	(void)now;
+	return false;
 }
 
 bool neighbour_addr(const struct net *net, uint32_t adj, uint64_t *addr)

@@ -21,6 +21,7 @@
 	X(config)	\
 	X(error)	\
 	X(fwd)		\
+	X(guard)	\
 	X(heap)		\
 	X(linkspec)	\
 	X(lookup)	\

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: ISC */
+/* guard.c - do our neighbours carry what we hand to them?
+ *
+ * Theory of operation
+ *
+ * A neighbour that takes part in the control plane but drops what it should forward
+ * (broken, or on purpose) draws traffic and swallows it: neither hellos nor routes
+ * show it.  So every node tests the forwarding of each neighbour v: an echo request
+ * leaves over v for a node w that is a neighbour of v (nbhd.c knows), by u -> v -> w.
+ * Whoever answers an echo request sends the answer back over the adjacency that the
+ * request came by, unless the asker is its own neighbour: so the answer comes
+ *   by w -> u, if w is our neighbour as well: such a w is preferred, since v cannot
+ *      answer in its place: an answer that comes over v itself does not count;
+ *   by w -> v -> u otherwise, and v is tested both ways.
+ * Nobody else is on the way, and nobody else can be the reason for silence, but w.
+ * Therefore w is drawn anew for each request.
+ *
+ *   UNTESTED  the adjacency is young, or v's place or ours changed within STABLE_NS, or
+ *     |       nobody is known behind v: nothing is asked, and nothing counts
+ *   RESTING   one request each REST_NS; or DATA_NS after the last one, if packets of
+ *     |       users were handed to v since
+ *   STREAK    no answer within WAIT_NS: a request each STREAK_NS, until one is answered
+ *             (back to RESTING) or `need` of them were not, and LATE_NS went by for
+ *             the last: v is expelled (adj_expel()), for PENALTY_NS at first, doubled each
+ *             time up to PENALTY_MAX_NS, forgotten after FORGET_NS
+ *
+ * How sure is it?  Where each link loses p of the frames a request is answered with
+ * (1-p)^4.  At p = 0.2 that is 0.41, and NEED_ANY unanswered ones in a row come to
+ * pass once in 10^9 streaks.  A neighbour that was seen to answer nearly always is
+ * condemned after NEED_SURE: its links do not lose that much.  Streaks end without a
+ * verdict as soon as v's address, ours, or the list of v's neighbours changes so that
+ * nobody is left to ask.  The last neighbour is never expelled, nor is anybody while
+ * all the others are in a streak as well: then it is rather us.
+ *
+ * Cost: a test at rest is two frames of 150 bytes on each of two links, each REST_NS.
+ *
+ * What stays undetected.  Who drops only a part, forwards what looks like a test (a small
+ * echo request between two neighbours of it), or answers in w's name where w is no
+ * neighbour of ours, passes; so does who names accomplices as neighbours.  Against
+ * these only the ends help: they see that nothing comes back, and take another flow.
+ * And w itself may be silent on purpose to bring v into disrepute; it has to be all of
+ * v's neighbours that we are told of, though.  A leaf carries nothing for others: it is
+ * not tested.
+ */
+#include "pnstackd/net/guard.h"
+#include "pnstackd/net/ctl_int.h"
+#include "pnstackd/net/nbhd.h"
+
+#define LOOK_NS PN_S(2)              /* after the adjacency came up, and until it is at rest */
+#define STABLE_NS PN_S(2)            /* no address changed for so long */
+#define REST_NS PN_S(300)
+#define DATA_NS PN_MS(3000)
+#define WAIT_NS PN_S(1)
+#define STREAK_NS PN_MS(150)
+#define LATE_NS PN_S(1)
+#define NEED_ANY 40
+#define NEED_SURE 24
+#define SURE 240                     /* of 256: how many of its tests were answered */
+#define SHARE_START 128
+#define SHARE_SHIFT 3                /* a test weighs 1/8 in that share */
+#define IDLE_SHIFT_MAX 4             /* times LOOK_NS, doubled, where there is nobody to ask */
+#define PENALTY_NS PN_S(60)
+#define PENALTY_MAX_NS PN_S(3600)
+#define FORGET_NS PN_S(7200)
+#define CONVICTS 32                  /* identities remembered */
+#define PICKS 4                      /* draws for a target that is our neighbour as well */
+#define BY_OTHER 0x8000u             /* in a number: the answer must not come over v */
+
+struct watch {
+	bool used;
+	bool data;                   /* packets of users went there since the last test */
+	bool asked;                  /* one request is under way, WAIT_NS not over */
+	uint8_t idle;                /* so often there was nobody to ask */
+	uint16_t share;              /* of tests that were answered, in 256ths */
+	uint8_t need;                /* STREAK: so many unanswered requests are too many */
+	uint8_t missed;              /* STREAK: so many were sent; 0: not in a streak */
+	uint16_t round;              /* counts tests; answers to older ones do not count */
+	uint64_t addr;               /* v's, and since when */
+	struct pn_time since;
+	struct pn_time last;         /* test begun */
+	struct pn_time next;         /* what is due; NEVER: nothing */
+};
+
+struct convict {
+	uint64_t key;                /* of its identity; 0 free */
+	uint8_t times;
+	struct pn_time last;
+};
+
+struct guard {
+	struct watch *watch;         /* by adjacency */
+	uint32_t max, high;          /* all in use are below high */
+	uint8_t secret[32];          /* of cookies */
+	struct net_timer timer;
+	struct convict convicts[CONVICTS];
+};
+
+void guard_carve(struct net *net, struct arena *a, const struct net_config *cfg)
+{
+	struct guard *g = arena_take(a, 1, sizeof(*g));
+	struct watch *watch = arena_take(a, cfg->adj_max, sizeof(*watch));
+
+	PN_ASSERT(cfg->adj_max <= BY_OTHER);     /* room in a number */
+	net->guard = g;
+	if (!g)
+		return;                  /* only being sized */
+	g->watch = watch;
+	g->max = cfg->adj_max;
+}
+
+void guard_init(struct net *net, struct pn_time now)
+{
+	(void)now;
+	net_random(net, net->guard->secret, sizeof(net->guard->secret));
+	timer_init(&net->guard->timer, TIMER_GUARD, 0);
+}
+
+/* Times are spread by a quarter, so that tests of many do not come together. */
+static struct pn_time spread(struct net *net, struct pn_time now, uint64_t ns)
+{
+	return pn_time_add(now, ns - ns / 4 + net_random_u64(net) % (ns / 2 + 1));
+}
+
+static void watch_at(struct net *net, struct watch *w, struct pn_time at)
+{
+	w->next = at;
+	if (!pn_time_is_never(at))
+		timer_earlier(net, &net->guard->timer, at);
+}
+
+void guard_on_up(struct net *net, uint32_t adj, struct pn_time now)
+{
+	struct guard *g = net->guard;
+	struct watch *w = &g->watch[adj];
+
+	PN_ASSERT(adj < g->max);
+	*w = (struct watch){ .used = true, .share = SHARE_START, .since = now, .last = now };
+	w->round = (uint16_t)net_random_u64(net);
+	if (g->high <= adj)
+		g->high = adj + 1;
+	watch_at(net, w, spread(net, now, LOOK_NS));
+}
+
+void guard_on_down(struct net *net, uint32_t adj)
+{
+	PN_ASSERT(adj < net->guard->max);
+	net->guard->watch[adj].used = false;
+}
+
+unsigned guard_suspects(const struct net *net, uint32_t adj)
+{
+	const struct watch *w = &net->guard->watch[adj];
+
+	PN_ASSERT(adj < net->guard->max);
+	return w->used ? w->missed : 0;
+}
+
+/* Whom to ask ------------------------------------------------------------------ */
+
+/* Our own neighbour whose address this is, not @not; UINT32_MAX: none */
+static uint32_t neighbour_of_ours(const struct net *net, uint64_t addr, uint32_t not)
+{
+	uint64_t there;
+
+	for (uint32_t i = 0; i < adj_count(net); i++) {
+		const struct adj_pub *p = adj_peek(net, i);
+
+		if (p && p->up && !p->suspect && p->kind != ADJ_INTERNAL && i != not &&
+		    neighbour_addr(net, i, &there) && there == addr)
+			return i;
+	}
+	return UINT32_MAX;
+}
+
+struct target { uint64_t addr; uint32_t tag; bool by_other; };
+
+static bool target_pick(struct net *net, uint32_t adj, struct target *t)
+{
+	for (unsigned i = 0; i < PICKS; i++) {
+		uint32_t own;
+
+		if (!nbhd_pick(net, adj, net_random_u64(net), &t->addr))
+			return false;
+		own = neighbour_of_ours(net, t->addr, adj);
+		t->by_other = own != UINT32_MAX;
+		t->tag = t->by_other ? net_hit_tag(adj_peek(net, own)->hit) : 0;
+		if (t->by_other)
+			break;
+	}
+	return true;
+}
+
+/* Is the place of v, and ours, known and at rest? */
+static bool watch_stable(struct net *net, struct watch *w, uint32_t adj, struct pn_time now)
+{
+	const struct adj_pub *p = adj_peek(net, adj);
+	uint64_t addr;
+
+	if (!p || !p->up || !neighbour_addr(net, adj, &addr)) {
+		w->since = now;
+		return false;
+	}
+	addr ^= mix64(facet_addr(net, p->facet) ^ facet_root(net, p->facet));
+	if (addr != w->addr) {
+		w->addr = addr;
+		w->since = now;
+	}
+	return pn_time_since(now, w->since) >= STABLE_NS;
+}
+
+/* Requests ----------------------------------------------------------------------- */
+
+static uint64_t cookie_of(const struct guard *g, uint64_t number)
+{
+	uint8_t in[8], out[16];
+	struct pn_rd r;
+	struct pn_wr w;
+
+	pn_wr_init(&w, in, sizeof(in));
+	pn_wr_u64(&w, number);
+	crypto_digest_keyed(out, sizeof(out), g->secret, sizeof(g->secret), in, sizeof(in));
+	pn_rd_init(&r, out, sizeof(out));
+	return pn_rd_u64(&r);
+}
+
+/* A number is: random 32 | round 16 | BY_OTHER and adjacency 16 */
+static void request_send(struct net *net, const struct watch *w, uint32_t adj,
+			 const struct target *t, struct pn_time now)
+{
+	uint64_t random = net_random_u64(net);
+	struct echo_msg msg = { .kind = ECHO_REQUEST, .hops = NET_HOPS_DEFAULT };
+	struct net_hdr hdr = { .proto = NET_PROTO_ECHO, .level = NET_LEVEL_ANY,
+			       .hops = NET_HOPS_DEFAULT, .flow = (uint16_t)random, .dst = t->addr,
+			       .dst_tag = t->tag, .src_tag = net->tag };
+	struct pn_pkt *pkt = pn_pkt_get(net->pool);
+	uint8_t *p;
+
+	if (!pkt) {
+		count(net, tx_no_buffer);
+		return;
+	}
+	msg.number = (random & ~(uint64_t)UINT32_MAX) | (uint64_t)w->round << 16 |
+		     (t->by_other ? BY_OTHER : 0) | adj;
+	msg.cookie = cookie_of(net->guard, msg.number);
+	hdr.src = facet_addr(net, adj_peek(net, adj)->facet);
+	p = pn_pkt_append(pkt, ECHO_MIN);
+	memset(p, 0, ECHO_MIN);
+	echo_build(&msg, p, ECHO_MIN);
+	pn_pkt_push(pkt, NET_HDR_LEN);
+	net_hdr_build(&hdr, pkt->data);
+	count(net, guard_tests);
+	adj_data_send(net, adj, pkt, now);
+}
+
+bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time now)
+{
+	struct guard *g = net->guard;
+	uint32_t adj = (uint32_t)msg->number & (BY_OTHER - 1);
+	bool by_other = msg->number & BY_OTHER;
+	struct watch *w = adj < g->high ? &g->watch[adj] : NULL;
+
+	if (!w || !w->used || (uint16_t)(msg->number >> 16) != w->round ||
+	    cookie_of(g, msg->number) != msg->cookie)
+		return false;
+	if (!(w->asked || w->missed) || (by_other && net->rx_adj == adj))
+		return true;             /* again, or not believed */
+	count(net, guard_answers);
+	w->share = (uint16_t)(w->share + ((256 - w->share) >> SHARE_SHIFT));
+	w->idle = 0;
+	w->asked = false;
+	w->missed = 0;
+	w->round++;
+	watch_at(net, w, w->data ? spread(net, now, DATA_NS) : spread(net, now, REST_NS));
+	return true;
+}
+
+void guard_on_data(struct net *net, uint32_t adj)
+{
+	struct watch *w = &net->guard->watch[adj];
+	struct pn_time at;
+
+	PN_ASSERT(adj < net->guard->max);
+	if (!w->used || w->data)
+		return;
+	w->data = true;
+	at = pn_time_add(w->last, DATA_NS);
+	if (!w->asked && !w->missed && pn_time_before(at, w->next))
+		watch_at(net, w, at);
+}
+
+/* Verdicts ------------------------------------------------------------------------ */
+
+/* Is there another neighbour that carries, as far as we know? */
+static bool others_carry(const struct net *net, uint32_t adj)
+{
+	for (uint32_t i = 0; i < net->guard->high; i++) {
+		const struct adj_pub *p = adj_peek(net, i);
+
+		if (i != adj && net->guard->watch[i].used && !net->guard->watch[i].missed && p &&
+		    p->up && !p->leaf)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t penalty(struct net *net, const uint8_t id[PN_ID_LEN], struct pn_time now)
+{
+	struct convict *c = &net->guard->convicts[0];
+	uint64_t key, ns = PENALTY_NS;
+
+	memcpy(&key, id, sizeof(key));
+	key |= 1;
+	for (unsigned i = 0; i < CONVICTS; i++) {
+		struct convict *k = &net->guard->convicts[i];
+
+		if (k->key == key) {
+			c = k;
+			break;
+		}
+		if (pn_time_before(k->last, c->last))
+			c = k;
+	}
+	if (c->key != key || pn_time_since(now, c->last) > FORGET_NS)
+		*c = (struct convict){ .key = key };
+	for (unsigned i = 0; i < c->times && ns < PENALTY_MAX_NS; i++)
+		ns *= 2;
+	c->times += c->times < UINT8_MAX;
+	c->last = now;
+	return pn_min(ns, PENALTY_MAX_NS);
+}
+
+static void watch_rest(struct net *net, struct watch *w, struct pn_time now, uint64_t ns)
+{
+	w->asked = false;
+	w->missed = 0;
+	w->round++;
+	watch_at(net, w, spread(net, now, ns));
+}
+
+static void watch_condemn(struct net *net, struct watch *w, uint32_t adj, struct pn_time now)
+{
+	if (!others_carry(net, adj)) {
+		count(net, guard_spared);
+		watch_rest(net, w, now, LOOK_NS << w->idle);
+		w->idle += w->idle < IDLE_SHIFT_MAX;
+		return;
+	}
+	count(net, guard_expelled);
+	adj_expel(net, adj, penalty(net, adj_peek(net, adj)->id, now), now);
+}
+
+/* A request was not answered in time. */
+static void watch_miss(struct watch *w)
+{
+	if (!w->missed)
+		w->need = w->share >= SURE ? NEED_SURE : NEED_ANY;
+	w->missed++;
+	w->share = (uint16_t)(w->share - (w->share >> SHARE_SHIFT));
+}
+
+static void watch_expire(struct net *net, struct watch *w, uint32_t adj, struct pn_time now)
+{
+	const struct adj_pub *p = adj_peek(net, adj);
+	struct target t;
+
+	bool stable = watch_stable(net, w, adj, now);
+
+	if (!stable || p->leaf || !target_pick(net, adj, &t)) {
+		if (w->missed)
+			count(net, guard_given_up);
+		w->idle += stable && w->idle < IDLE_SHIFT_MAX;
+		watch_rest(net, w, now, LOOK_NS << w->idle);
+		return;
+	}
+	if (w->asked)
+		watch_miss(w);
+	if (w->missed && w->missed >= w->need) {
+		watch_condemn(net, w, adj, now);
+		return;
+	}
+	if (!w->missed) {
+		w->last = now;
+		w->data = false;
+	}
+	w->asked = true;
+	request_send(net, w, adj, &t, now);
+	if (!w->missed)
+		watch_at(net, w, pn_time_add(now, WAIT_NS));
+	else
+		watch_at(net, w, pn_time_add(now, w->missed + 1 < w->need ? STREAK_NS : LATE_NS));
+}
+
+void guard_expire(struct net *net, struct pn_time now)
+{
+	struct guard *g = net->guard;
+	struct pn_time next = PN_TIME_NEVER;
+
+	for (uint32_t i = 0; i < g->high; i++)
+		if (g->watch[i].used && pn_time_due(g->watch[i].next, now))
+			watch_expire(net, &g->watch[i], i, now);
+	for (uint32_t i = 0; i < g->high; i++)
+		if (g->watch[i].used)
+			next = pn_time_min(next, g->watch[i].next);
+	timer_set(net, &g->timer, next);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/* guard.h - neighbours that do not carry data are noticed, and expelled for a while
+ *
+ * How it works, and what it does not find: see the theory of operation in guard.c. */
+#ifndef PN_GUARD_H
+#define PN_GUARD_H
+
+#include "pnstackd/net/echo.h"
+
+void guard_carve(struct net *net, struct arena *a, const struct net_config *cfg);
+void guard_init(struct net *net, struct pn_time now);
+void guard_expire(struct net *net, struct pn_time now);         /* TIMER_GUARD */
+
+/** guard_on_up(), guard_on_down() - an adjacency, internal ones left out, came or went */
+void guard_on_up(struct net *net, uint32_t adj, struct pn_time now);
+void guard_on_down(struct net *net, uint32_t adj);
+
+/** guard_on_data() - a packet of users was handed to @adj, to be carried on */
+void guard_on_data(struct net *net, uint32_t adj);
+
+/** guard_on_reply() - an echo reply came in over net->rx_adj
+ *  Return: it answers one of our tests */
+bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time now);
+
+/** guard_suspects() - Return: tests in a row that @adj did not pass; 0: nothing against it */
+unsigned guard_suspects(const struct net *net, uint32_t adj);
+
+#endif
