@@ -71,6 +71,7 @@ static const struct key keys[] = {
 	{ "api.group", KEY_NAME, FIELD(group), 0, 0, false, NULL },
 	{ "user", KEY_NAME, FIELD(user), 0, 0, false, NULL },
 	{ "ethernet", KEY_BOOL, FIELD(ethernet), 0, 0, false, NULL },
+	{ "leaf", KEY_BOOL, FIELD(leaf), 0, 0, false, NULL },
 	{ "loop", KEY_ENUM, FIELD(loop), 0, 0, false, loop_names },
 	{ "log.level", KEY_ENUM, FIELD(log_level), 0, 0, false, log_level_names },
 	{ "log.file", KEY_PATH, FIELD(log_file), 0, 0, false, NULL },

@@ -40,6 +40,7 @@ struct config {
 	char group[64];
 	char user[64];
 	bool ethernet;
+	bool leaf;		/* carries nobody else's traffic */
 	uint64_t loop;		/* enum loop_kind */
 	uint64_t log_level;
 	char log_file[CONFIG_PATH_MAX];

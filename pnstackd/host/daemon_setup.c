@@ -100,6 +100,7 @@ static int setup_net(struct daemon *d, struct pn_time now)
 	nc.zeroed = true;	/* map_memory() */
 	nc.adj_max = LIMIT(cfg->limit_neighbours, nc.adj_max);
 	nc.record_max = LIMIT(cfg->limit_records, nc.record_max);
+	nc.leaf = cfg->leaf;
 	nc.peer_max = LIMIT(cfg->limit_peers, nc.peer_max);
 	if (cfg->has_allow) {
 		nc.allowed = (const uint8_t(*)[PN_ID_LEN])cfg->allow;

@@ -287,6 +287,8 @@ static uint64_t rest_ns(const struct net *net, const struct adj *a)
 {
 	uint32_t n = net->adjs->up_count;
 
+	if (net->leaf)
+		return HELLO_REST_MAX_NS;        /* metered, or on a battery */
 	if (lost_sum(a))
 		return HELLO_LOSSY_NS;
 	return n <= HELLO_REST_ADJS ? HELLO_REST_NS :

@@ -291,6 +291,8 @@ void gossip_forget(struct net *net, struct nb *nb);
 /** join_slot() - the lowest free level >= @height at a node with this chain
  *  Return: level, or -1; @owner: index of the area whose leader owns the slot */
 int join_slot(const struct net *net, const struct chain *c, unsigned height, unsigned *owner);
+/** leaf_carried() - has this node a neighbour that carries traffic for others? */
+bool leaf_carried(const struct net *net);
 void join_border(struct net *net, struct facet *f, struct pn_time now);
 void join_expire(struct net *net, struct facet *f, struct pn_time now);
 void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len,

@@ -373,6 +373,12 @@ static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net
 		fwd_deliver(net, hop.facet, hdr, pkt, now);
 		return;
 	}
+	if (net->leaf) {
+		count(net, fwd_leaf);
+		fwd_tell(net, facet, hdr, pkt, NET_ERR_ROUTE, hop.level, 0, now);
+		pn_pkt_put(net->pool, pkt);
+		return;
+	}
 	if (hop.verdict != FWD_SEND) {
 		if (hdr->flags & NET_HDR_F_KEY)
 			count(net, fwd_key_no_route);

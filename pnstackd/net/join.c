@@ -25,6 +25,10 @@
  *    hub would hang above all that has merged so far, and the tree would get as high
  *    as hubs have leaves.  The smallest network waits for nobody, so there is always
  *    progress; a neighbour that does not come is waited for SETTLE_MAX_NS at most.
+ *    A leaf (net_config.leaf) is no border: alone, it grafts into whatever is next to it;
+ *    once it is in a network it neither grafts that elsewhere nor takes anybody in.  Two
+ *    leaves join only while neither has another kind of neighbour; if one comes, they part
+ *    (tree.c): behind a leaf nobody would be reached.
  *  5 The grant needs no message: it is gossip, and y's chain shows it to x.  x
  *    tells the leader of S (JOINED, with the parent's record), which puts S under it.
  *
@@ -183,6 +187,8 @@ int join_slot(const struct net *net, const struct chain *c, unsigned height, uns
 /* Return: S with (base, id) grafts into D, not D into S */
 static bool grafts_into(const struct rec *s, const struct rec *d)
 {
+	if ((s->count == REC_COUNT_LEAF) != (d->count == REC_COUNT_LEAF))
+		return s->count == REC_COUNT_LEAF;
 	return s->base < d->base || (s->base == d->base && s->id < d->id);
 }
 
@@ -222,6 +228,7 @@ static bool smaller_waits(const struct net *net, const struct facet *f, const st
 		const struct rec *top;
 
 		if (adj_peek(net, a)->kind == ADJ_INTERNAL || nb->in_network ||
+		    (adj_peek(net, a)->leaf && (net->leaf || !nb->ready || nb->chain.n > 1)) ||
 		    pn_time_since(now, nb->apart_at) >= SETTLE_MAX_NS)
 			continue;
 		if (!than)
@@ -233,6 +240,27 @@ static bool smaller_waits(const struct net *net, const struct facet *f, const st
 			return true;
 	}
 	return false;
+}
+
+bool leaf_carried(const struct net *net)
+{
+	for (uint32_t i = 0; i < net->ctl->nb_high; i++) {
+		const struct adj_pub *p = adj_peek(net, i);
+
+		if (net->ctl->nbs[i].used && p && !p->leaf && p->kind != ADJ_INTERNAL)
+			return true;
+	}
+	return false;
+}
+
+/* May the network with this root graft over this adjacency, as far as leaves matter? */
+static bool leaf_border(const struct net *net, uint32_t adj, const struct rec *root)
+{
+	bool alone = root->count == REC_COUNT_LEAF;
+
+	if (!adj_peek(net, adj)->leaf)
+		return alone || !net->leaf;
+	return alone && net->leaf && !leaf_carried(net);
 }
 
 /* Return: not now; the facet looks again soon */
@@ -264,7 +292,7 @@ static void border_candidate(struct net *net, struct facet *f, uint32_t adj, con
 	unsigned owner;
 	int level;
 
-	if (!grafts_into(root, top) || border_waits(net, f, adj, root, now))
+	if (!grafts_into(root, top) || !leaf_border(net, adj, root) || border_waits(net, f, adj, root, now))
 		return;
 	if (!pn_time_due(nb->next_cand, now)) {
 		facet_poke(net, f, nb->next_cand);
@@ -598,7 +626,8 @@ static void on_join(struct net *net, struct facet *f, uint32_t adj, struct join_
 		count(net, tree_bounded);
 		return;
 	}
-	if (smaller_waits(net, f, &m->rec, now)) {
+	if ((net->leaf && (m->rec.count != REC_COUNT_LEAF || leaf_carried(net))) ||
+	    smaller_waits(net, f, &m->rec, now)) {
 		count(net, tree_refusals);
 		m->op = REFUSE;
 		m->has_rec = false;

@@ -182,6 +182,7 @@ struct net *net_init(void *mem, const struct net_config *cfg, struct pn_time now
 	net->now = now;
 	net->pool = cfg->pool;
 	net->boot = cfg->boot;
+	net->leaf = cfg->leaf;
 	net->rx_adj = NET_RX_NONE;
 	memcpy(net->random_key, cfg->random, sizeof(net->random_key));
 	crypto_identity(cfg->seed, net->id, net->sign_key);

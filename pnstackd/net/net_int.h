@@ -265,6 +265,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \
 	X(nbhd_full) X(peer_relookups) X(peer_gone) X(echo_bad) \
 	X(fwd_leaf) X(guard_tests) X(guard_answers) X(guard_given_up) X(guard_spared) X(guard_expelled)
+	X(fwd_leaf) X(guard_tests) X(guard_answers) X(guard_given_up) X(guard_spared) X(guard_expelled)
 enum net_counter_id {
 #define X(name) COUNT_##name,
 	NET_COUNTERS(X)
@@ -296,6 +297,7 @@ struct net {
 	uint8_t sign_key[64];            /* libsodium's secret key: wiped by net_fini() */
 	uint8_t dh_secret[32], dh_public[32]; /* X25519, converted from the identity */
 	uint64_t boot;
+	bool leaf;                       /* carries nobody else's traffic */
 	struct pn_pool *pool;
 	uint8_t random_key[32];
 	uint64_t random_counter;

@@ -66,7 +66,7 @@ void rec_init(struct rec *r, const struct net *net, uint16_t facet, uint32_t non
 	r->id = rec_area_id(r->leader, nonce);
 	r->line = r->id;
 	r->top = NET_TOP_NONE;
-	r->count = REC_COUNT_ONE;
+	r->count = net->leaf && nonce == 0 ? REC_COUNT_LEAF : REC_COUNT_ONE;
 }
 
 static void rec_build_body(struct pn_wr *w, const struct rec *r)
@@ -201,6 +201,8 @@ static uint64_t count_eighths(uint8_t code)
 {
 	unsigned e = code / 8 > 40 ? 40 : code / 8;
 
+	if (code == REC_COUNT_LEAF)
+		return 8;
 	return (uint64_t)(8 + code % 8) << e;
 }
 
@@ -214,7 +216,10 @@ uint32_t rec_count_value(uint8_t code)
 uint8_t rec_count_sum(uint8_t a, uint8_t b)
 {
 	uint64_t want = count_eighths(a) + count_eighths(b);
-	uint8_t code = a > b ? a : b;
+	uint8_t code = count_eighths(a) > count_eighths(b) ? a : b;
+
+	if (code == REC_COUNT_LEAF)
+		code = REC_COUNT_ONE;
 
 	while (code < 248 && count_eighths(code + 1) <= want)
 		code++;

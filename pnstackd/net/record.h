@@ -74,6 +74,7 @@ int rec_lists(const struct rec *p, uint64_t id, uint32_t epoch, uint64_t leader)
 uint32_t rec_count_value(uint8_t code);
 uint8_t rec_count_sum(uint8_t a, uint8_t b);
 #define REC_COUNT_ONE 0          /* the code of 1 */
+#define REC_COUNT_LEAF 255       /* 1 as well: a node that carries nobody else's traffic */
 
 /** rec_height_fits() - Return: so many nodes (coarse) may have grown that high: 2 log2 + 8.
  *  Nobody believes in an area that is taller */

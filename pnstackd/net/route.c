@@ -318,7 +318,9 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 {
 	const struct nb *nb = &net->ctl->nbs[adj];
 	int own = dest_index(net, f, d);
+	const struct adj_pub *p = adj_peek(net, adj);
 	bool direct = d->kind == DEST_SIBLING && nb->ready && nb->common < nb->chain.n &&
+		      (nb->common == 1 || !p || !p->leaf) && /* a leaf: only if it is all there is */
 		      nb->common > 0 && nb->common_own > 0 &&
 		      nb->common_own - 1 == own &&
 		      /* while a slot is split it may show the new area that we are in, too */
@@ -578,7 +580,7 @@ void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_
 		facet_poke(net, f, now);
 		return;
 	}
-	v = hops > 1 ? towards(net, f, d, router, adj) : NULL;
+	v = hops > 1 && !net->leaf ? towards(net, f, d, router, adj) : NULL;
 	if (v)
 		request_send(net, v->adj, d->kind, area, router, seqno, hops - 1, now);
 }
@@ -643,6 +645,8 @@ static struct advert dest_advert(const struct net *net, const struct facet *f, c
 	struct advert ad = {f->node_id, d->seqno, d->metric, {0}};
 	const struct via *sel = d->selected ? via_at(net, d->selected) : NULL;
 
+	if (net->leaf && !(d->own && d->kind == DEST_LEADER))
+		ad.metric = NET_METRIC_INF;      /* we are nobody's way */
 	if (sel)
 		ad.sib = sel->sib;
 	if (sel && !sel->direct) {

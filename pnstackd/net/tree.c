@@ -500,6 +500,20 @@ static bool alone_below_root(const struct net *net, const struct facet *f, unsig
 	       rec_lists(p, r->id, r->epoch, r->leader) >= 0;
 }
 
+/* A leaf in a network of leaves: is there a better one next to it by now? */
+static bool leaf_astray(const struct net *net, const struct facet *f)
+{
+	if (!net->leaf || f->chain.n < 2 || !leaf_carried(net))
+		return false;
+	for_each_nb(net, f, a)
+		if (net->ctl->nbs[a].in_network && !adj_peek(net, a)->leaf)
+			return false;
+	for_each_nb(net, f, a)
+		if (net->ctl->nbs[a].complete && !adj_peek(net, a)->leaf)
+			return true;
+	return false;
+}
+
 void tree_duties(struct net *net, struct facet *f, struct pn_time now)
 {
 	unsigned i;
@@ -514,6 +528,10 @@ void tree_duties(struct net *net, struct facet *f, struct pn_time now)
 			detach(net, f, i, now);
 			return;          /* the chain is another one now */
 		}
+	}
+	if (leaf_astray(net, f)) {
+		detach(net, f, 0, now);
+		return;
 	}
 	if (!orphaned(net, f, now) && too_tall(net, f, &i, now)) {
 		count(net, tree_rebuilds);

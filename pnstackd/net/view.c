@@ -117,6 +117,11 @@ uint64_t net_root_id(const struct net *net)
 	return facet_root(net, 0);
 }
 
+static uint32_t anchors(const struct rec_child *c)
+{
+	return c->count == REC_COUNT_LEAF ? 0 : rec_count_value(c->count);
+}
+
 bool tree_weight(const struct net *net, uint16_t facet, unsigned level, uint64_t *area_id,
 		 uint32_t weight[2], unsigned *own_bit)
 {
@@ -132,8 +137,9 @@ bool tree_weight(const struct net *net, uint16_t facet, unsigned level, uint64_t
 		if (!p->child[1 - c->bit].id || !route_sibling_exists(net, facet, level))
 			return false;
 		*area_id = p->line;      /* who succeeds it keeps its keys */
-		weight[0] = rec_count_value(p->child[0].count);
-		weight[1] = rec_count_value(p->child[1].count);
+		/* no leaf answers for others, as long as there is anybody else */
+		weight[0] = anchors(&p->child[0]);
+		weight[1] = anchors(&p->child[1]);
 		*own_bit = c->bit;
 		return true;
 	}

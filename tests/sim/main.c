@@ -30,7 +30,7 @@ enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_KILL_
        OPT_BYZANTINE_WITHIN, OPT_CSV, OPT_MAP, OPT_OUT, OPT_HELP, OPT_RATE,
        OPT_QUEUE, OPT_DUPLICATE, OPT_JITTER, OPT_TUNNEL, OPT_DRIFT, OPT_RADIO, OPT_IN_ORDER,
        OPT_SCENARIO, OPT_FAULT, OPT_MOBILITY, OPT_CHURN, OPT_PARTITION, OPT_EARLY_PINGS,
-       OPT_SWARM };
+       OPT_SWARM, OPT_LEAF };
 
 static const struct option options[] = {
 	{ "topology", required_argument, NULL, OPT_TOPOLOGY },
@@ -61,6 +61,7 @@ static const struct option options[] = {
 	{ "tunnel", required_argument, NULL, OPT_TUNNEL },
 	{ "clock-drift", required_argument, NULL, OPT_DRIFT },
 	{ "radio", no_argument, NULL, OPT_RADIO },
+	{ "leaf", required_argument, NULL, OPT_LEAF },
 	{ "start-in-order", no_argument, NULL, OPT_IN_ORDER },
 	{ "scenario", required_argument, NULL, OPT_SCENARIO },
 	{ "fault", required_argument, NULL, OPT_FAULT },
@@ -237,6 +238,7 @@ static bool medium_argument(struct sim_config *c, int opt, const char *name)
 		break;
 	case OPT_DRIFT: c->drift_ppm = real_arg(name, optarg, 100000); break;
 	case OPT_RADIO: c->radio = true; break;
+	case OPT_LEAF: c->leaf_share = real_arg(name, optarg, 1); break;
 	case OPT_SILENT: c->silent = true; break;
 	case OPT_SPREAD: c->start_spread_ns = (uint64_t)(real_arg(name, optarg, 1e6) * 1e9); break;
 	case OPT_IN_ORDER: c->start_in_order = true; break;

@@ -16,7 +16,7 @@
 #define WALK_MAX 4096		/* hops; a line may be long, but see NET_HOPS_DEFAULT */
 #define ALL_PAIRS_DESTS 200	/* destinations of a source when pairs are drawn */
 
-/* Distances from @from over live nodes; UINT32_MAX: not connected */
+/* Distances from @from over live nodes, leaves only as ends; UINT32_MAX: not connected */
 static void distances(const struct sim *sim, uint32_t from, uint32_t *dist, uint32_t *queue)
 {
 	uint32_t head = 0, tail = 0, i;
@@ -28,12 +28,17 @@ static void distances(const struct sim *sim, uint32_t from, uint32_t *dist, uint
 		uint32_t at = queue[head++];
 		const struct sim_node *n = &sim->nodes[at];
 
+		if (n->leaf && at != from)
+			continue;	/* nobody's way */
 		for (i = 0; i < n->edge_count; i++) {
 			const struct sim_edge *e = &sim->edges[n->edges[i]];
 			uint32_t other = e->node[0] == at ? e->node[1] : e->node[0];
 
 			if (!sim_edge_usable(sim, n->edges[i]) || dist[other] != UINT32_MAX)
 				continue;
+			if ((n->leaf || sim->nodes[other].leaf) &&
+			    net_root_id(n->net) != net_root_id(sim->nodes[other].net))
+				continue;	/* it connects no networks */
 			dist[other] = dist[at] + 1;
 			queue[tail++] = other;
 		}

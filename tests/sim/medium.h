@@ -36,6 +36,7 @@ struct sim_config {
 	struct link_quality tunnel; /* of tunnels between islands */
 	uint64_t start_spread_ns; /* nodes start at random times up to this */
 	bool start_in_order;	/* evenly within that, in the order of the topology */
+	double leaf_share;	/* of nodes that carry nobody else's traffic */
 	double drift_ppm;	/* clocks are fast or slow by up to this */
 	uint32_t mtu;		/* bytes of a frame */
 	uint32_t link_header;	/* bytes in front of a frame, counted as traffic */
@@ -83,6 +84,7 @@ struct sim_node {
 	uint32_t edge_count, edge_cap;
 	uint32_t *link_edge;	/* cable of each link number; SIM_EDGE_NONE: stations */
 	uint32_t link_cap;
+	bool leaf;		/* carries nobody else's traffic */
 	bool hub;		/* its cables are stations of one tunnel link */
 	int hub_link;		/* number of that one, -1: none */
 	int ether;		/* number of its Ethernet link, -1: none */

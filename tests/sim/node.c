@@ -284,6 +284,7 @@ static void node_config(struct sim *sim, uint32_t node, struct net_config *cfg)
 	rng_fill(&r, cfg->random, sizeof(cfg->random));
 	cfg->boot = n->boot;
 	cfg->pool = &sim->pool;
+	cfg->leaf = n->leaf;
 	node_fit(sim, n, cfg);
 }
 
@@ -432,10 +433,11 @@ void sim_nodes_init(struct sim *sim)
 {
 	uint32_t n = sim->topo->node_count, i, j, cables;
 	uint64_t spread = sim->cfg.start_spread_ns;
-	struct rng r, clocks;
+	struct rng r, clocks, leaves;
 
 	rng_init(&r, sim->cfg.seed, "identities");
 	rng_init(&clocks, sim->cfg.seed, "clocks");
+	rng_init(&leaves, sim->cfg.seed, "leaves");
 	for (sim->by_id_size = 4; sim->by_id_size < 2 * n;)
 		sim->by_id_size *= 2;
 	sim->by_id = sim_calloc(sim->by_id_size, sizeof(*sim->by_id));
@@ -444,6 +446,7 @@ void sim_nodes_init(struct sim *sim)
 
 		identity_make(sim, i, &r);
 		node->drift_from_ns = SIM_EPOCH_NS;
+		node->leaf = rng_unit(&leaves) < sim->cfg.leaf_share;
 		node->boot = 1;
 		node->ether = node->hub_link = -1;
 		for (cables = j = 0; j < node->edge_count; j++)

@@ -31,6 +31,34 @@ static uint32_t leader_of(uint32_t *parent, uint32_t i)
 	return i;
 }
 
+static uint64_t root_of(const struct sim *sim, uint32_t node)
+{
+	return sim_node_live(sim, node) ? net_root_id(sim->nodes[node].net) : 0;
+}
+
+/* A leaf connects nobody.  It belongs to what is next to it; if that is several
+ * components, to the one whose network it is in. */
+static void leaf_join(const struct sim *sim, uint32_t *parent, uint32_t leaf)
+{
+	const struct sim_node *n = &sim->nodes[leaf];
+	uint32_t best = UINT32_MAX, i;
+
+	for (i = 0; i < n->edge_count; i++) {
+		const struct sim_edge *e = &sim->edges[n->edges[i]];
+		uint32_t other = e->node[0] == leaf ? e->node[1] : e->node[0];
+
+		if (!sim_edge_usable(sim, n->edges[i]) || sim->nodes[other].leaf)
+			continue;
+		if (best == UINT32_MAX || root_of(sim, other) == root_of(sim, leaf))
+			best = other;
+	}
+	if (best == UINT32_MAX)
+		return;
+	/* it leads nothing, so the lower one of both may lead both */
+	best = leader_of(parent, best);
+	parent[leaf > best ? leaf : best] = leaf > best ? best : leaf;
+}
+
 uint32_t snapshot_components(const struct sim *sim, uint32_t *component)
 {
 	uint32_t n = sim->topo->node_count, i, count = 0;
@@ -42,13 +70,17 @@ uint32_t snapshot_components(const struct sim *sim, uint32_t *component)
 		const struct sim_edge *e = &sim->edges[i];
 		uint32_t a, b;
 
-		if (!sim_edge_usable(sim, i))
+		if (!sim_edge_usable(sim, i) || sim->nodes[e->node[0]].leaf ||
+		    sim->nodes[e->node[1]].leaf)
 			continue;
 		a = leader_of(parent, e->node[0]);
 		b = leader_of(parent, e->node[1]);
 		/* the lower one leads, so that it comes first below */
 		parent[a > b ? a : b] = a > b ? b : a;
 	}
+	for (i = 0; i < n; i++)
+		if (sim->nodes[i].leaf)
+			leaf_join(sim, parent, i);
 	for (i = 0; i < n; i++) {
 		uint32_t leader = leader_of(parent, i);
 

@@ -23,6 +23,7 @@
 	X(fwd)		\
 	X(guard)	\
 	X(heap)		\
+	X(leaf)		\
 	X(linkspec)	\
 	X(lookup)	\
 	X(loop)		\
