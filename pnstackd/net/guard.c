@@ -172,7 +172,8 @@ static uint32_t neighbour_of_ours(const struct net *net, uint64_t addr, uint32_t
 	return UINT32_MAX;
 }
 
-struct target { uint64_t addr; uint32_t tag; bool by_other; };
+/* @src: of our facets, the one that the target is a neighbour of */
+struct target { uint64_t addr, src; uint32_t tag; bool by_other; };
 
 static bool target_pick(struct net *net, uint32_t adj, struct target *t)
 {
@@ -184,6 +185,7 @@ static bool target_pick(struct net *net, uint32_t adj, struct target *t)
 		own = neighbour_of_ours(net, t->addr, adj);
 		t->by_other = own != UINT32_MAX;
 		t->tag = t->by_other ? net_hit_tag(adj_peek(net, own)->hit) : 0;
+		t->src = facet_addr(net, adj_peek(net, t->by_other ? own : adj)->facet);
 		if (t->by_other)
 			break;
 	}
@@ -231,7 +233,7 @@ static void request_send(struct net *net, const struct watch *w, uint32_t adj,
 	struct echo_msg msg = { .kind = ECHO_REQUEST, .hops = NET_HOPS_DEFAULT };
 	struct net_hdr hdr = { .proto = NET_PROTO_ECHO, .level = NET_LEVEL_ANY,
 			       .hops = NET_HOPS_DEFAULT, .flow = (uint16_t)random, .dst = t->addr,
-			       .dst_tag = t->tag, .src_tag = net->tag };
+			       .src = t->src, .dst_tag = t->tag, .src_tag = net->tag };
 	struct pn_pkt *pkt = pn_pkt_get(net->pool);
 	uint8_t *p;
 
@@ -242,7 +244,6 @@ static void request_send(struct net *net, const struct watch *w, uint32_t adj,
 	msg.number = (random & ~(uint64_t)UINT32_MAX) | (uint64_t)w->round << 16 |
 		     (t->by_other ? BY_OTHER : 0) | adj;
 	msg.cookie = cookie_of(net->guard, msg.number);
-	hdr.src = facet_addr(net, adj_peek(net, adj)->facet);
 	p = pn_pkt_append(pkt, ECHO_MIN);
 	memset(p, 0, ECHO_MIN);
 	echo_build(&msg, p, ECHO_MIN);
