@@ -17,8 +17,8 @@
  *
  *   UNTESTED  the adjacency is young, or v's place or ours changed within STABLE_NS, or
  *     |       nobody is known behind v: nothing is asked, and nothing counts
- *   RESTING   one request each REST_NS; or DATA_NS after the last one, if packets of
- *     |       users were handed to v since
+ *   RESTING   one request each REST_NS, the first some time within that; or DATA_NS after
+ *     |       the last one, or after v came, if packets of users were handed to v since
  *   STREAK    no answer within WAIT_NS: a request each STREAK_NS, until one is answered
  *             (back to RESTING) or `need` of them were not, and LATE_NS went by for
  *             the last: v is expelled (adj_expel()), for PENALTY_NS at first, doubled each
@@ -46,7 +46,7 @@
 #include "pnstackd/net/ctl_int.h"
 #include "pnstackd/net/nbhd.h"
 
-#define LOOK_NS PN_S(2)              /* after the adjacency came up, and until it is at rest */
+#define LOOK_NS PN_S(2)              /* between two looks, until all is at rest */
 #define STABLE_NS PN_S(2)            /* no address changed for so long */
 #define REST_NS PN_S(300)
 #define DATA_NS PN_MS(3000)
@@ -138,7 +138,8 @@ void guard_on_up(struct net *net, uint32_t adj, struct pn_time now)
 	w->round = (uint16_t)net_random_u64(net);
 	if (g->high <= adj)
 		g->high = adj + 1;
-	watch_at(net, w, spread(net, now, LOOK_NS));
+	/* Who carries nothing for us yet can harm nobody: first tests are spread out. */
+	watch_at(net, w, pn_time_add(now, net_random_u64(net) % REST_NS));
 }
 
 void guard_on_down(struct net *net, uint32_t adj)
