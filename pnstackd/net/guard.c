@@ -15,21 +15,21 @@
  * Nobody else is on the way, and nobody else can be the reason for silence, but w.
  * Therefore w is drawn anew for each request.
  *
- *   UNTESTED  the adjacency is young, or v's place or ours changed within STABLE_NS, or
- *     |       nobody is known behind v: nothing is asked, and nothing counts
  *   RESTING   one request each REST_NS, the first some time within that; or DATA_NS after
- *     |       the last one, or after v came, if packets of users were handed to v since
+ *     |       the last one, or after v came, while packets of users are handed to v
  *   STREAK    no answer within WAIT_NS: a request each STREAK_NS, until one is answered
  *             (back to RESTING) or `need` of them were not, and LATE_NS went by for
  *             the last: v is expelled (adj_expel()), for PENALTY_NS at first, doubled each
  *             time up to PENALTY_MAX_NS, forgotten after FORGET_NS
  *
+ * Nothing is asked unless v's place and ours are known, and have been the same for
+ * STABLE_NS; if one changes amid a streak, that waits, and the last DOUBT misses do not
+ * count.  If nobody is known behind v any more, it ends.
+ *
  * How sure is it?  Where each link loses p of the frames a request is answered with
  * (1-p)^4.  At p = 0.2 that is 0.41, and NEED_ANY unanswered ones in a row come to
  * pass once in 10^9 streaks.  A neighbour that was seen to answer nearly always is
- * condemned after NEED_SURE: its links do not lose that much.  Streaks end without a
- * verdict as soon as v's address, ours, or the list of v's neighbours changes so that
- * nobody is left to ask.  The last neighbour is never expelled, nor is anybody while
+ * condemned after NEED_SURE: its links do not lose that much.  The last neighbour is never expelled, nor is anybody while
  * all the others are in a streak as well: then it is rather us.
  *
  * Cost: a test at rest is two frames of 150 bytes on each of two links, each REST_NS.
@@ -46,19 +46,22 @@
 #include "pnstackd/net/ctl_int.h"
 #include "pnstackd/net/nbhd.h"
 
-#define LOOK_NS PN_S(2)              /* between two looks, until all is at rest */
-#define STABLE_NS PN_S(2)            /* no address changed for so long */
+#define LOOK_NS PN_S(1)              /* between two looks, until all is at rest */
+#define STABLE_NS PN_S(1)            /* no address changed for so long */
 #define REST_NS PN_S(300)
 #define DATA_NS PN_MS(3000)
 #define WAIT_NS PN_S(1)
-#define STREAK_NS PN_MS(150)
+#define DATA_MIN 3                   /* packets, the last one within */
+#define DATA_RECENT_NS PN_S(2)
+#define STREAK_NS PN_MS(100)
+#define DOUBT 8                      /* misses just before an address changed do not count */
 #define LATE_NS PN_S(1)
 #define NEED_ANY 40
 #define NEED_SURE 24
 #define SURE 240                     /* of 256: how many of its tests were answered */
 #define SHARE_START 128
 #define SHARE_SHIFT 3                /* a test weighs 1/8 in that share */
-#define IDLE_SHIFT_MAX 4             /* times LOOK_NS, doubled, where there is nobody to ask */
+#define IDLE_SHIFT_MAX 5             /* times LOOK_NS, doubled, where there is nobody to ask */
 #define PENALTY_NS PN_S(60)
 #define PENALTY_MAX_NS PN_S(3600)
 #define FORGET_NS PN_S(7200)
@@ -68,7 +71,7 @@
 
 struct watch {
 	bool used;
-	bool data;                   /* packets of users went there since the last test */
+	uint8_t data;                /* packets of users that went there since the last test */
 	bool asked;                  /* one request is under way, WAIT_NS not over */
 	uint8_t idle;                /* so often there was nobody to ask */
 	uint16_t share;              /* of tests that were answered, in 256ths */
@@ -78,6 +81,8 @@ struct watch {
 	uint64_t addr;               /* v's, and since when */
 	struct pn_time since;
 	struct pn_time last;         /* test begun */
+	struct pn_time rest;         /* one is due even without data */
+	struct pn_time data_at;      /* last packet of users */
 	struct pn_time next;         /* what is due; NEVER: nothing */
 };
 
@@ -139,7 +144,8 @@ void guard_on_up(struct net *net, uint32_t adj, struct pn_time now)
 	if (g->high <= adj)
 		g->high = adj + 1;
 	/* Who carries nothing for us yet can harm nobody: first tests are spread out. */
-	watch_at(net, w, pn_time_add(now, net_random_u64(net) % REST_NS));
+	w->rest = pn_time_add(now, net_random_u64(net) % REST_NS);
+	watch_at(net, w, w->rest);
 }
 
 void guard_on_down(struct net *net, uint32_t adj)
@@ -272,7 +278,8 @@ bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time 
 	w->asked = false;
 	w->missed = 0;
 	w->round++;
-	watch_at(net, w, w->data ? spread(net, now, DATA_NS) : spread(net, now, REST_NS));
+	w->rest = spread(net, now, REST_NS);
+	watch_at(net, w, w->rest);
 	return true;
 }
 
@@ -282,9 +289,9 @@ void guard_on_data(struct net *net, uint32_t adj)
 	struct pn_time at;
 
 	PN_ASSERT(adj < net->guard->max);
-	if (!w->used || w->data)
+	w->data_at = net->now;
+	if (!w->used || w->data >= DATA_MIN || ++w->data < DATA_MIN)
 		return;
-	w->data = true;
 	at = pn_time_add(w->last, DATA_NS);
 	if (!w->asked && !w->missed && pn_time_before(at, w->next))
 		watch_at(net, w, at);
@@ -360,17 +367,33 @@ static void watch_miss(struct watch *w)
 	w->share = (uint16_t)(w->share - (w->share >> SHARE_SHIFT));
 }
 
+/* Is there a reason to ask now? */
+static bool watch_due(const struct watch *w, struct pn_time now)
+{
+	return w->asked || w->missed || pn_time_due(w->rest, now) ||
+	       (w->data >= DATA_MIN && pn_time_since(now, w->data_at) < DATA_RECENT_NS);
+}
+
 static void watch_expire(struct net *net, struct watch *w, uint32_t adj, struct pn_time now)
 {
 	const struct adj_pub *p = adj_peek(net, adj);
 	struct target t;
 
-	bool stable = watch_stable(net, w, adj, now);
-
-	if (!stable || p->leaf || !target_pick(net, adj, &t)) {
+	if (!watch_due(w, now)) {
+		w->data = 0;
+		watch_at(net, w, w->rest);
+		return;
+	}
+	if (!watch_stable(net, w, adj, now)) {
+		w->asked = false;        /* what is under way counts neither way */
+		w->missed = w->missed > DOUBT ? (uint8_t)(w->missed - DOUBT) : 0;
+		watch_at(net, w, spread(net, now, LOOK_NS));
+		return;
+	}
+	if (p->leaf || !target_pick(net, adj, &t)) {
 		if (w->missed)
 			count(net, guard_given_up);
-		w->idle += stable && w->idle < IDLE_SHIFT_MAX;
+		w->idle += w->idle < IDLE_SHIFT_MAX;
 		watch_rest(net, w, now, LOOK_NS << w->idle);
 		return;
 	}
@@ -382,7 +405,7 @@ static void watch_expire(struct net *net, struct watch *w, uint32_t adj, struct 
 	}
 	if (!w->missed) {
 		w->last = now;
-		w->data = false;
+		w->data = 0;
 	}
 	w->asked = true;
 	request_send(net, w, adj, &t, now);

@@ -226,6 +226,7 @@ static void pass(uint64_t ns, bool data)
 	struct pn_time until = pn_time_add(w.now, ns);
 
 	for (; pn_time_before(w.now, until); w.now = pn_time_add(w.now, PN_MS(5))) {
+		w.net.now = w.now;
 		for (unsigned i = 0; i < FLIGHTS; i++)
 			if (w.flight[i].used && pn_time_due(w.flight[i].at, w.now))
 				land(&w.flight[i]);
