@@ -279,7 +279,7 @@ bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time 
 	w->missed = 0;
 	w->round++;
 	w->rest = spread(net, now, REST_NS);
-	watch_at(net, w, w->rest);
+	watch_at(net, w, w->data < DATA_MIN ? w->rest : spread(net, w->last, DATA_NS));
 	return true;
 }
 
