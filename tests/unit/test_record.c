@@ -197,7 +197,7 @@ static void test_counts(void)
 	uint8_t code = REC_COUNT_ONE;
 
 	CU_ASSERT_EQUAL(rec_count_value(REC_COUNT_ONE), 1);
-	for (unsigned c = 1; c < 256; c++)
+	for (unsigned c = 1; c < REC_COUNT_LEAF; c++)
 		CU_ASSERT(rec_count_value((uint8_t)c) >= rec_count_value((uint8_t)(c - 1)));
 	for (uint32_t n = 1; n <= 16; n++)
 		CU_ASSERT_EQUAL(rec_count_value(code_of(n)), n);
@@ -218,7 +218,11 @@ static void test_counts(void)
 				CU_ASSERT(rec_count_value(s) > want * 0.91 &&
 					  rec_count_value(s) < want * 1.09);
 		}
-	CU_ASSERT_EQUAL(rec_count_sum(255, 255), 255);
+	CU_ASSERT_EQUAL(rec_count_sum(254, 254), 254);
+	/* a leaf is one node */
+	CU_ASSERT_EQUAL(rec_count_value(REC_COUNT_LEAF), 1);
+	CU_ASSERT_EQUAL(rec_count_sum(REC_COUNT_LEAF, REC_COUNT_LEAF), code_of(2));
+	CU_ASSERT_EQUAL(rec_count_sum(REC_COUNT_LEAF, 40), rec_count_sum(REC_COUNT_ONE, 40));
 }
 
 #define POOL_CAP 8
