@@ -50,7 +50,7 @@ enum join_op { CANDIDATE = 1, ASK, JOIN, CLAIM, REFUSE, REFUSED, JOINED };
 #define JOIN_HOPS 255
 #define SLOT_BURST 32            /* slots one adjacency may take at once, */
 #define SLOT_REFILL_NS PN_MS(250)/* and one more each; */
-#define SLOT_LINK 4              /* all adjacencies of a link together so many times that */
+#define SLOT_LINK 4              /* all stations of an Ethernet together so many times that */
 
 struct join_msg {
 	enum join_op op;
@@ -598,7 +598,7 @@ static void on_leader_msg(struct net *net, struct facet *f, const struct join_ms
 
 /* 3: y, at the border of D --------------------------------------------------------- */
 
-/* Keys are cheap: many behind one link get no more than a few would. */
+/* Keys are cheap: many stations of one Ethernet get no more than a few would. */
 static bool slot_budget(struct net *net, uint32_t adj, struct pn_time now)
 {
 	struct ctl *c = net->ctl;
@@ -606,7 +606,8 @@ static bool slot_budget(struct net *net, uint32_t adj, struct pn_time now)
 
 	if (!bucket_take(&c->nbs[adj].slots, SLOT_BURST, SLOT_REFILL_NS, now))
 		return false;
-	return p->link < 0 || (uint32_t)p->link >= c->link_max ||
+	/* a hub's tunnels are one link too, but each is a neighbour of its own */
+	return p->kind != ADJ_ETHERNET || p->link < 0 || (uint32_t)p->link >= c->link_max ||
 	       bucket_take(&c->link_slots[p->link], SLOT_LINK * SLOT_BURST,
 			   SLOT_REFILL_NS / SLOT_LINK, now);
 }
