@@ -383,7 +383,7 @@ void ctlq_on_rto(struct net *net, uint32_t i)
 
 /* Records in --------------------------------------------------------------------------- */
 
-static uint64_t rto_of(const struct adj *a)
+uint64_t ctlq_rto(const struct adj *a)
 {
 	uint64_t ns = a->srtt_ns + 4 * a->rttvar_ns + ACK_DELAY_NS;
 
@@ -409,7 +409,7 @@ static void on_ack(struct net *net, uint32_t i, uint16_t ack, struct pn_time now
 	}
 	a->ctl_progress = now;
 	a->ctl_tries = 0;
-	a->rto_ns = rto_of(a);
+	a->rto_ns = ctlq_rto(a);
 	a->rto_at = a->ctl_q.count ? pn_time_add(now, a->rto_ns) : PN_TIME_NEVER;
 	if (a->ctl_blocked) {
 		a->ctl_blocked = false;

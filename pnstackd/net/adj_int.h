@@ -87,7 +87,7 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define PROBES_SUSPECT     2            /* unanswered: better not rely on it */
 #define DEAD_NS            PN_S(3)      /* of asking: dead, whatever the count */
 #define ACK_DELAY_NS       PN_MS(25)
-#define RTO_MIN_NS         PN_MS(30)
+#define RTO_MIN_NS         PN_MS(50)
 #define RTO_START_NS       PN_MS(100)
 #define RTO_MAX_NS         PN_S(2)
 #define CTL_GIVE_UP_NS     PN_S(4)      /* no acknowledgement for so long: dead */
@@ -398,6 +398,8 @@ struct pn_time split_deadline(const struct adj *a);
 void ctlq_reset(struct net *net, struct adj *a);
 void ctlq_on_records(struct net *net, uint32_t i, const uint8_t *p, size_t len, struct pn_time now);
 void ctlq_on_rto(struct net *net, uint32_t i);
+/** ctlq_rto() - how long to wait for an acknowledgement, by the measured round trip */
+uint64_t ctlq_rto(const struct adj *a);
 void ctlq_mark(struct net *net, uint32_t i);          /* flush it before net_output() */
 void ctlq_flush(struct net *net, struct pn_time now); /* all that are marked */
 void ctlq_flush_one(struct net *net, uint32_t i, struct pn_time now);

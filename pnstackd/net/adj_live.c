@@ -189,7 +189,7 @@ void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now
 	pub_of(net, i)->cost = cost_now(net, i);
 	a->ctl_progress = now;
 	a->ack_at = a->rto_at = a->retry_at = a->cap_at = PN_TIME_NEVER;
-	a->rto_ns = RTO_START_NS;
+	a->rto_ns = pn_max(ctlq_rto(a), RTO_START_NS);
 	a->hello_now = true;	/* also confirms the keys to the responder */
 	ctlq_mark(net, i);
 	live_rearm(net, i, now);
