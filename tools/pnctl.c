@@ -80,6 +80,8 @@ static const struct show_column neighbour_columns[] = {
 	{ "STATION", "station", SHOW_TEXT },
 	{ "ADDRESS", "address", SHOW_ADDR },
 	{ "SAME NET", "same_network", SHOW_TEXT },
+	{ "LEAF", "leaf", SHOW_TEXT },
+	{ "SHORTCUT", "shortcut", SHOW_TEXT },
 	{ ">COST", "cost", SHOW_TEXT },
 	{ ">RTT", "rtt_ns", SHOW_MS },
 	{ ">UP", "up_ns", SHOW_AGE },
@@ -98,6 +100,13 @@ static const struct show_column area_columns[] = {
 	{ ">SEQ", "seq", SHOW_TEXT },
 	{ ">NODES", "nodes", SHOW_TEXT },
 	{ "SIBLING", "sibling", SHOW_ADDR },
+	{ "DEPUTY", "deputy", SHOW_ADDR },
+	{ "IS US", "deputising", SHOW_TEXT },
+};
+
+static const struct show_column expelled_columns[] = {
+	{ "NEIGHBOUR", "", SHOW_NODE },
+	{ ">FOR", "left_ns", SHOW_AGE },
 };
 
 static const struct show_column route_columns[] = {
@@ -153,6 +162,10 @@ static const struct show_column link_columns[] = {
 	{ ">SENT", "tx_bytes", SHOW_BYTES },
 	{ ">FRAMES", "tx_frames", SHOW_TEXT },
 	{ ">DROPPED", "tx_dropped", SHOW_TEXT },
+	{ ">CONTROL", "control_bytes", SHOW_BYTES },
+	{ ">OF bit/s", "control_bps", SHOW_TEXT },
+	{ ">WAITED", "control_waited", SHOW_TEXT },
+	{ ">DROPPED", "control_dropped", SHOW_TEXT },
 };
 
 static const struct show_column lookup_columns[] = {
@@ -251,6 +264,9 @@ static const struct command commands[] = {
 	{ .name = "neighbours", .args = "", .op = "neighbours",
 	  LIST("neighbours", "no neighbours", neighbour_columns),
 	  .help = "nodes one link away" },
+	{ .name = "expelled", .args = "", .op = "expelled",
+	  LIST("expelled", "nobody is expelled", expelled_columns),
+	  .help = "neighbours that we refuse for a while" },
 	{ .name = "areas", .args = "", .op = "areas", LIST("areas", "no areas", area_columns),
 	  .help = "the areas we are in, from the leaf to the root" },
 	{ .name = "routes", .args = "", .op = "routes",

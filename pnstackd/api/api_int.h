@@ -317,7 +317,7 @@ void control_request(struct api *api, struct control *c, json_t *req);
 typedef void control_fn(struct api *api, struct control *c, json_t *id, json_t *req);
 /* control_show.c */
 control_fn op_id, op_status, op_neighbours, op_areas, op_routes, op_sessions, op_sockets,
-	op_links, op_counters;
+	op_links, op_counters, op_expelled;
 /** show_identity() - set "identity" (52 characters; "id" is the request's), "hit" and
  *  "name" (petname) of an object;
  *  @id may be NULL or zero when only the HIT is known, @hit NULL when computed */

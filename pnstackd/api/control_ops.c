@@ -202,6 +202,7 @@ static const struct {
 	{ "areas", op_areas, false },
 	{ "connector", op_connector, false },
 	{ "counters", op_counters, false },
+	{ "expelled", op_expelled, false },
 	{ "id", op_id, false },
 	{ "link-add", op_link_add, true },
 	{ "link-del", op_link_del, true },

@@ -216,6 +216,25 @@ void op_neighbours(struct api *api, struct control *c, json_t *id, json_t *req)
 	answer_list(c, id, "neighbours", list);
 }
 
+void op_expelled(struct api *api, struct control *c, json_t *id, json_t *req)
+{
+	json_t *list = json_array();
+	uint8_t who[PN_ID_LEN];
+	uint64_t left_ns;
+	size_t i;
+
+	(void)req;
+	for (i = 0; i < API_LIST_MAX &&
+	     net_expelled_at(api->cfg.net, i, who, &left_ns, api->now); i++) {
+		json_t *o = json_object();
+
+		show_identity(api, o, who, NULL);
+		set(o, "left_ns", left_ns);
+		json_array_append_new(list, o);
+	}
+	answer_list(c, id, "expelled", list);
+}
+
 static json_t *show_area(struct api *api, const struct net_area *a)
 {
 	json_t *o = json_object(), *leader = json_object();
@@ -241,6 +260,9 @@ static json_t *show_area(struct api *api, const struct net_area *a)
 							     show_address(a->child_id[1])));
 	if (a->sibling_id)
 		json_object_set_new(o, "sibling", show_address(a->sibling_id));
+	if (a->deputy)
+		json_object_set_new(o, "deputy", show_address(a->deputy));
+	json_object_set_new(o, "deputising", json_boolean(a->deputising));
 	return o;
 }
 
@@ -290,6 +312,7 @@ void op_routes(struct api *api, struct control *c, json_t *id, json_t *req)
 void op_links(struct api *api, struct control *c, json_t *id, json_t *req)
 {
 	json_t *list = json_array();
+	struct net_link_control control;
 	struct link_info l;
 	size_t i;
 
@@ -308,6 +331,12 @@ void op_links(struct api *api, struct control *c, json_t *id, json_t *req)
 		set(o, "tx_frames", l.tx_frames);
 		set(o, "tx_bytes", l.tx_bytes);
 		set(o, "tx_dropped", l.tx_dropped);
+		if (net_link_control(api->cfg.net, l.net_link, &control)) {
+			set(o, "control_bps", control.bps);
+			set(o, "control_bytes", control.bytes);
+			set(o, "control_waited", control.waited);
+			set(o, "control_dropped", control.dropped);
+		}
 		json_array_append_new(list, o);
 	}
 	answer_list(c, id, "links", list);

@@ -17,15 +17,20 @@
  */
 #include "pnstackd/net/adj_int.h"
 
-void cap_init(struct cap *c, const struct net_link_config *cfg)
+static uint64_t cap_bps(const struct net_link_config *cfg)
 {
-	uint64_t rate = cfg->rate_bps, bps = cfg->control_bps;
+	uint64_t rate = cfg->rate_bps;
 
+	if (cfg->control_bps)
+		return cfg->control_bps;
 	if (!rate && cfg->kind == NET_LINK_ETHERNET)
 		rate = NET_ETHERNET_BPS;
-	if (!bps)
-		bps = pn_max(rate / 50, NET_CONTROL_BPS);
-	c->byte_ns = pn_max(PN_S(8) / bps, 1);
+	return pn_max(rate / 50, NET_CONTROL_BPS);
+}
+
+void cap_init(struct cap *c, const struct net_link_config *cfg)
+{
+	c->byte_ns = pn_max(PN_S(8) / cap_bps(cfg), 1);
 	c->full_at = PN_TIME_ZERO;
 }
 
@@ -40,6 +45,7 @@ void cap_charge(struct net *net, uint32_t i, size_t len, struct pn_time now)
 {
 	struct cap *c = cap_of(net, i);
 
+	link_of(net, pub_of(net, i)->link)->control.bytes += len;
 	if (pn_time_before(c->full_at, now))
 		c->full_at = now;
 	c->full_at = pn_time_add(c->full_at, len * c->byte_ns);
@@ -51,4 +57,18 @@ struct pn_time cap_wait(const struct net *net, uint32_t i, struct pn_time now)
 	uint64_t ahead = pn_time_until(now, c->full_at), burst = CAP_BURST * c->byte_ns;
 
 	return ahead <= burst ? now : pn_time_add(now, ahead - burst);
+}
+
+bool net_link_control(const struct net *net, int link, struct net_link_control *out)
+{
+	const struct link *l;
+
+	if (link < 0 || (uint32_t)link >= net->adjs->link_max)
+		return false;
+	l = link_of(net, link);
+	if (!l->used)
+		return false;
+	*out = l->control;
+	out->bps = cap_bps(&l->cfg);
+	return true;
 }

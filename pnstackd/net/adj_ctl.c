@@ -170,6 +170,7 @@ static void send_messages(struct net *net, uint32_t i, struct pn_time now)
 		if (pn_time_before(now, cap_wait(net, i, now))) {
 			a->cap_at = cap_wait(net, i, now);
 			count(net, ctl_capped);
+			link_of(net, pub_of(net, i)->link)->control.waited++;
 			break;
 		}
 		w = record_open(net, i, REC_MESSAGE, 2 + (size_t)m->len);
@@ -356,6 +357,7 @@ void adj_soft_send(struct net *net, uint32_t adj, const uint8_t *msg, size_t len
 	}
 	if (pn_time_before(now, cap_wait(net, adj, now))) {
 		count(net, soft_capped);
+		link_of(net, pub_of(net, adj)->link)->control.dropped++;
 		return;
 	}
 	w = record_open(net, adj, REC_SOFT, len);

@@ -238,6 +238,7 @@ struct link {
 	struct pn_time hello_at, fast_until, answer_at, event_at;
 	struct pn_time ring_at, change_at, verify_at, dial_at;
 	struct cap cap;              /* of an Ethernet, in all */
+	struct net_link_control control;
 	uint32_t heard;              /* entries in the table of stations */
 	uint8_t hellos;              /* sent since the link began, saturates */
 };

@@ -27,6 +27,21 @@ uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], str
 	return 0;
 }
 
+bool net_expelled_at(const struct net *net, size_t index, uint8_t id[PN_ID_LEN],
+		     uint64_t *left_ns, struct pn_time now)
+{
+	for (uint32_t i = 0; i < EXPELLED_MAX; i++) {
+		const struct expelled *e = &net->adjs->expelled[i];
+
+		if (!pn_time_before(now, e->until) || index-- > 0)
+			continue;
+		memcpy(id, e->id, PN_ID_LEN);
+		*left_ns = pn_time_until(now, e->until);
+		return true;
+	}
+	return false;
+}
+
 /* The entry of @id, or the one that ends soonest. */
 static struct expelled *expelled_slot(struct adj_table *t, const uint8_t id[PN_ID_LEN])
 {

@@ -298,6 +298,23 @@ struct net_neighbour {
 bool net_neighbour_at(const struct net *net, size_t index,
 		      struct net_neighbour *out, struct pn_time now);
 
+/** net_expelled_at() - neighbours that are refused for a while
+ *  @left_ns: for how long still
+ *  Return: false behind the last; @index counts from 0 */
+bool net_expelled_at(const struct net *net, size_t index, uint8_t id[PN_ID_LEN],
+		     uint64_t *left_ns, struct pn_time now);
+
+/** struct net_link_control - the control traffic of a link
+ *  @bps:     what it may take, in bits per second: of an Ethernet all together, of a
+ *            tunnel's link each tunnel
+ *  @bytes:   sent
+ *  @waited:  messages that had to wait for their turn; @dropped: those that could not */
+struct net_link_control {
+	uint64_t bps, bytes, waited, dropped;
+};
+/** net_link_control() - Return: false: no such link */
+bool net_link_control(const struct net *net, int link, struct net_link_control *out);
+
 /* One area of one facet, from the leaf (index 0) to the root. */
 struct net_area {
 	uint16_t facet;
@@ -313,6 +330,8 @@ struct net_area {
 	uint64_t parent_id;    /* 0: root */
 	uint64_t child_id[2];
 	uint64_t sibling_id;   /* 0: the sibling block is free */
+	uint64_t deputy;       /* node id of who goes on when the leader is lost; 0: nobody */
+	bool deputising;       /* that is this facet */
 };
 #define NET_TOP_NONE 255
 bool net_area_at(const struct net *net, uint16_t facet, size_t index, struct net_area *out);

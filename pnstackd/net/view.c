@@ -30,6 +30,8 @@ bool net_area_at(const struct net *net, uint16_t facet, size_t index, struct net
 	out->parent_id = r->parent;
 	out->child_id[0] = r->child[0].id;
 	out->child_id[1] = r->child[1].id;
+	out->deputy = r->deputy;
+	out->deputising = r->deputy && r->deputy == f->node_id;
 	if (index + 1 < f->chain.n) {
 		p = facet_rec(net, f, (unsigned)index + 1);
 		out->sibling_id = p->child[1 - r->bit].id;

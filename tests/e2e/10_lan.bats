@@ -49,3 +49,30 @@ teardown_file()
 	wait_until 20 settled "${all[@]}"
 	all_pairs 5 "${all[@]}"
 }
+@test "each has few neighbours among the many stations" {
+	# adjacencies that carry what is told about the network: O(log n), not n - 1
+	for n in "${all[@]}"; do
+		ctl "$n" --json neighbours
+	done | jq -s 'map([.neighbours[] | select(.shortcut | not)] | length) | sort |
+		{ least: .[0], median: .[length / 2 | floor], most: .[-1] }' >"$PN_DIR/adjacencies"
+	echo "# adjacencies: $(jq -c . "$PN_DIR/adjacencies")" >&3
+	jq -e --argjson n "${#all[@]}" '.most <= 4 * ($n | log2)' "$PN_DIR/adjacencies"
+}
+
+@test "data goes from station to station, in one hop" {
+	# the way is direct once the two know each other
+	direct()
+	{
+		on "$n" "$PN_BUILD/pntrace" --json -q 1 "$far" |
+			jq -e '.reached and (.hops | length) == 1' >/dev/null
+	}
+	for n in "${all[0]}" "${all[-1]}"; do
+		for ((i = 1; i < ${#all[@]} - 1; i += 4)); do
+			far=${all[i]}
+			wait_until 5 direct || {
+				on "$n" "$PN_BUILD/pntrace" "$far"
+				false
+			}
+		done
+	done
+}
