@@ -20,13 +20,14 @@
  *
  * Load: every frame has mac1, one hash to check.  Above HS_LOAD_PER_S the
  * initiator must show by a cookie that it receives at its address; above
- * HS_MAX_PER_S all are dropped.
+ * HS_MAX_PER_S all are dropped.  One neighbour is answered each HS_EACH_NS.
  */
 #include "pnstackd/net/adj_int.h"
 
 #include <string.h>
 
 #define HS_CROSS_NS PN_MS(400)
+#define HS_EACH_NS  PN_MS(20)   /* between two answers to one neighbour */
 
 static struct noise_local local_of(const struct net *net)
 {
@@ -458,6 +459,10 @@ static void on_authentic_init(struct net *net, const struct pn_pkt *pkt,
 		if (a->hs.active && pn_time_since(now, a->hs_sent) < HS_CROSS_NS &&
 		    memcmp(net->id, in->id, PN_ID_LEN) < 0)
 			return;		/* it will answer ours */
+		if (pn_time_since(now, a->response_sent) < HS_EACH_NS) {
+			count(net, hs_rate_limited);
+			return;
+		}
 	}
 	if (!timestamp_ok(net, i, in)) {
 		count(net, hs_replayed);

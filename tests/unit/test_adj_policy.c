@@ -79,10 +79,32 @@ static void test_expelled_bounded(void)
 	done();
 }
 
+/* A neighbour that starts handshakes all the time is answered now and then */
+static void test_handshake_rate(void)
+{
+	uint64_t before;
+
+	tunnel_pair(3, PN_US(100), 1400);
+	lab_dial(lab, 0, 0, 1, NULL);
+	lab_run(lab, PN_S(3));
+	CU_ASSERT_FATAL(adj_at(lab->net[0], 0) != NULL);
+	before = counter(0, "hs_responses");
+	for (int i = 0; i < 40; i++) {
+		hs_initiate(lab->net[0], 0, lab->now);
+		lab_run(lab, PN_MS(5));
+	}
+	CU_ASSERT(counter(0, "hs_responses") - before <= 11);
+	CU_ASSERT(counter(0, "hs_responses") - before >= 9);
+	CU_ASSERT(counter(1, "hs_rate_limited") >= 29);
+	CU_ASSERT_EQUAL(lab->ev_count[0][NET_EV_NEIGHBOUR_DOWN], 0);
+	done();
+}
+
 static CU_TestInfo tests[] = {
 	{ "leaf", test_leaf },
 	{ "expelled", test_expelled },
 	{ "expelled, bounded", test_expelled_bounded },
+	{ "handshake rate", test_handshake_rate },
 	CU_TEST_INFO_NULL,
 };
 
