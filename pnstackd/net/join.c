@@ -47,6 +47,7 @@
 enum join_op { CANDIDATE = 1, ASK, JOIN, CLAIM, REFUSE, REFUSED, JOINED };
 
 #define JOIN_LEN 58              /* without the record */
+#define FACET_FEW 5              /* see border_waits() */
 #define JOIN_HOPS 255
 #define SLOT_BURST 32            /* slots one adjacency may take at once, */
 #define SLOT_REFILL_NS PN_MS(250)/* and one more each; */
@@ -273,6 +274,9 @@ static bool border_waits(struct net *net, struct facet *f, uint32_t adj, const s
 	}
 	if (adj_peek(net, adj)->kind != ADJ_INTERNAL)
 		return false;
+	/* A second facet with few neighbours hangs by them alone: better by its own node. */
+	if (net->ctl->facet_count == 2 && facet_at(net, 1)->load <= FACET_FEW)
+		return false;
 	if (smaller_waits(net, f, NULL, now))
 		f->settled_at = pn_time_add(now, SETTLE_NS);
 	if (!pn_time_before(now, f->settled_at))
@@ -305,6 +309,9 @@ static void border_candidate(struct net *net, struct facet *f, uint32_t adj, con
 	}
 	nb->next_cand = pn_time_add(now, CAND_EVERY_NS);
 	facet_poke(net, f, nb->next_cand);
+	owner -= (unsigned)level < chain_rec(net, &nb->chain, owner)->base;
+	m.dest_root = chain_rec(net, &nb->chain, owner)->id;
+	m.reply_adj = adj_peek(net, adj)->kind == ADJ_INTERNAL;
 	m.level = (uint8_t)level;
 	m.height = level + 1 > top->base ? (uint8_t)(level + 1) : top->base;
 	send_up(net, f, &m, now);
@@ -352,32 +359,45 @@ static void cand_add(struct net *net, struct facet *f, const struct join_msg *m,
 			break;
 	if (i == CAND_MAX)
 		return;                  /* enough to choose from */
-	f->cand[i] = (struct cand){m->border_addr, m->border_adj, m->dest_root, m->level, m->height,
-				   (uint8_t)(JOIN_HOPS - m->hops)};
+	f->cand[i] = (struct cand){
+		.border_addr = m->border_addr, .border_adj = m->border_adj, .dest = m->dest_root,
+		.within = m->reply_adj == 1, .level = m->level, .height = m->height,
+		.hops = (uint8_t)(JOIN_HOPS - m->hops)};
 	if (i == f->cand_count)
 		f->cand_count++;
+}
+
+/* By how many links we would hang at the same place.  More than one survives most
+ * crashes, and a link within our own node all that concern us. */
+static unsigned cand_ties(const struct facet *f, const struct cand *c)
+{
+	unsigned links = c->within, i;
+
+	for (i = 0; i < f->cand_count; i++)
+		links += f->cand[i].dest == c->dest;
+	return links;
+}
+
+/* Return: @a is better than @b */
+static bool cand_before(const struct facet *f, const struct cand *a, const struct cand *b)
+{
+	unsigned at = cand_ties(f, a), bt = cand_ties(f, b);
+
+	if (a->height != b->height)
+		return a->height < b->height;
+	if (pn_min(at, 2u) != pn_min(bt, 2u))
+		return at > bt;
+	return a->level < b->level || (a->level == b->level && at > bt);
 }
 
 static const struct cand *cand_best(const struct facet *f)
 {
 	const struct cand *best = NULL;
-	unsigned best_borders = 0, i, j;
+	unsigned i;
 
-	for (i = 0; i < f->cand_count; i++) {
-		const struct cand *c = &f->cand[i];
-		unsigned borders = 0;
-
-		for (j = 0; j < f->cand_count; j++)
-			borders += f->cand[j].dest_root == c->dest_root;
-		if (best &&
-		    (c->height > best->height ||
-		     (c->height == best->height && c->level > best->level) ||
-		     (c->height == best->height && c->level == best->level &&
-		      borders <= best_borders)))
-			continue;
-		best = c;
-		best_borders = borders;
-	}
+	for (i = 0; i < f->cand_count; i++)
+		if (!best || cand_before(f, &f->cand[i], best))
+			best = &f->cand[i];
 	return best;
 }
 
@@ -395,7 +415,7 @@ static void decide(struct net *net, struct facet *f, struct pn_time now)
 	m.root_epoch = root->epoch;
 	m.border_adj = c->border_adj;
 	m.border_addr = c->border_addr;
-	m.dest_root = c->dest_root;
+	m.dest_root = c->dest;
 	m.level = c->level;
 	m.height = c->height;
 	m.rec = *root;
