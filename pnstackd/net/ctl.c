@@ -140,9 +140,20 @@ void facet_poke(struct net *net, struct facet *f, struct pn_time at)
 	timer_earlier(net, &f->timer, pn_time_before(at, soonest) ? soonest : at);
 }
 
+/* The link in a facet's list, rising by index, that leads to @adj or past it */
+static uint16_t *nb_link(struct ctl *c, struct facet *f, uint32_t adj)
+{
+	uint16_t *at = &f->nb_first;
+
+	while (*at && *at - 1u < adj)
+		at = &c->nbs[*at - 1].next;
+	return at;
+}
+
 static void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
+	uint16_t *link;
 
 	PN_ASSERT(adj < net->ctl->nb_max);
 	PN_ASSERT(!nb->used);
@@ -151,6 +162,9 @@ static void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_ti
 	if (net->ctl->nb_high <= adj)
 		net->ctl->nb_high = adj + 1;
 	nb->facet = facet;
+	link = nb_link(net->ctl, facet_at(net, facet), adj);
+	nb->next = *link;
+	*link = (uint16_t)(adj + 1);
 	nb->tx_dirty = true;
 	nb->apart_at = now;
 	adj_at(net, adj)->facet = facet;
@@ -248,12 +262,9 @@ static uint16_t facet_choose(struct net *net, const struct adj_pub *adj, struct 
 
 uint32_t nb_next(const struct net *net, const struct facet *f, uint32_t after)
 {
-	uint32_t i = after == NB_END ? 0 : after + 1;
+	uint32_t next = after == NB_END ? f->nb_first : net->ctl->nbs[after].next;
 
-	for (; i < net->ctl->nb_high; i++)
-		if (net->ctl->nbs[i].used && net->ctl->nbs[i].facet == f->index)
-			return i;
-	return NB_END;
+	return next ? next - 1 : NB_END;
 }
 
 void nb_all_dirty(struct net *net, struct facet *f)
@@ -336,6 +347,7 @@ void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_
 	gossip_forget(net, nb);
 	nbhd_forget(net, adj);
 	nb->used = false;
+	*nb_link(net->ctl, f, adj) = nb->next;
 	route_neighbour_gone(net, f, adj, now);
 	facet_poke(net, f, now);
 }

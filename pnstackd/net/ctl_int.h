@@ -71,6 +71,7 @@ static inline bool bucket_take(struct bucket *b, unsigned burst, uint64_t refill
  * it.  Indexed by adjacency. */
 struct nb {
 	bool used;
+	uint16_t next;           /* of the same facet, index + 1; 0 end */
 	bool ready;              /* a whole chain was received */
 	bool complete;           /* it ends at a root */
 	bool in_network;         /* its root is ours */
@@ -87,6 +88,7 @@ struct nb {
 	struct pn_time next_cand, next_joined;
 	struct pn_time apart_at; /* since when it is in another network */
 	struct bucket slots;     /* it may take */
+	struct bucket requests;  /* for sequence numbers, that we follow */
 	struct bucket checks;    /* of signatures it may cause */
 	uint64_t again;          /* slots of its chain to be told again, */
 	struct pn_time again_at; /* which we ask for then */
@@ -106,6 +108,7 @@ struct via {
 	uint16_t next;           /* in the list of the destination; 0 end */
 	uint16_t adj;
 	bool direct : 1;         /* the neighbour itself is in the sibling */
+	bool unfit : 1;          /* claims what our chain says cannot be */
 	bool tx_sent : 1;        /* told it a finite metric */
 	bool tx_want : 1;        /* ask it to tell its route again */
 	uint8_t tx_sib_count;
@@ -134,7 +137,10 @@ struct dest {
 	uint16_t selected;       /* via index + 1; 0 none */
 	uint16_t seqno;          /* ours, as a source */
 	uint16_t metric;         /* of the selected route, cost added; INF none */
+	uint16_t fd_floor;       /* least distance of a source that had to be forgotten, */
 	uint32_t fd_uses;
+	struct pn_time floor_until; /* until then */
+	struct pn_time switch_at;/* a slightly better route is taken then; NEVER: there is none */
 	struct fd fd[FD_MAX];
 	struct pn_time lost_at;  /* since when there is no route; NEVER: there is one */
 	struct pn_time next_request;
@@ -153,6 +159,7 @@ struct cand {                    /* one border where two networks could merge */
 
 struct facet {
 	bool live;
+	uint16_t nb_first;       /* index + 1 of the first of its adjacencies, which rise */
 	uint16_t index;
 	uint16_t load;           /* point-to-point neighbours and Ethernet links */
 	uint64_t node_id;

@@ -29,44 +29,17 @@
  * Route entry: kind and flags 1 (bit 0: sibling) | area 8 | router 8 | seqno 2 |
  * metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
  */
-#include "pnstackd/net/ctl_int.h"
+#include "pnstackd/net/route_int.h"
 
 #include <string.h>
 
 #define ENTRY_MAX 44             /* bytes of the largest entry, kind byte included */
-#define REQUEST_EVERY_NS PN_MS(250)
-#define REQUEST_HOPS 250
+#define HOLD_NS PN_S(2)          /* so long must a slightly better route stay better, */
+#define HOLD_MARGIN (NET_COST_UNIT * 3 / 4) /* which is one that is better by less than this */
+#define FLOOR_NS PN_S(10)
 #define BEATS_MISSED 4           /* at most a factor of four of silence */
 
-static bool seqno_newer(uint16_t a, uint16_t b)
-{
-	return (int16_t)(a - b) > 0;     /* RFC 8966 3.2.1 */
-}
-
 /* Vias ------------------------------------------------------------------ */
-
-static struct via *via_at(const struct net *net, uint16_t ref)
-{
-	PN_ASSERT(ref != 0);
-	return &net->ctl->vias[ref - 1];
-}
-
-#define for_each_via(net, d, v) \
-	for (struct via *v = (d)->vias ? via_at(net, (d)->vias) : NULL; v; \
-	     v = v->next ? via_at(net, v->next) : NULL)
-
-static uint16_t via_ref(const struct net *net, const struct via *v)
-{
-	return v ? (uint16_t)(v - net->ctl->vias + 1) : 0;
-}
-
-static struct via *via_find(const struct net *net, const struct dest *d, uint32_t adj)
-{
-	for_each_via(net, d, v)
-		if (v->adj == adj)
-			return v;
-	return NULL;
-}
 
 static struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 {
@@ -139,7 +112,7 @@ int dest_index(const struct net *net, const struct facet *f, const struct dest *
 	return -1;
 }
 
-static const struct fd *fd_find(const struct dest *d, uint64_t router)
+const struct fd *route_fd(const struct dest *d, uint64_t router)
 {
 	unsigned i;
 
@@ -149,17 +122,54 @@ static const struct fd *fd_find(const struct dest *d, uint64_t router)
 	return NULL;
 }
 
-static void fd_update(struct dest *d, uint64_t router, uint16_t seqno, uint16_t metric)
+static bool source_lives(const struct net *net, const struct dest *d, uint64_t router)
 {
-	const struct fd *known = fd_find(d, router);
-	struct fd *fd = known ? &d->fd[known - d->fd] : NULL;
+	for_each_via(net, d, v)
+		if (!v->direct && v->router == router && v->metric < NET_METRIC_INF)
+			return true;
+	return false;
+}
+
+/* Room for one more source: that of one of which nobody tells any more, if there is one,
+ * and the longest unused.  Its distance is not forgotten at once: for FLOOR_NS a source
+ * that we do not know must be nearer than all that went. */
+static struct fd *fd_room(const struct net *net, struct dest *d)
+{
+	struct fd *fd = NULL;
+	bool fd_lives = false;
 	unsigned i;
 
+	for (i = 0; i < FD_MAX; i++) {
+		struct fd *x = &d->fd[i];
+		bool lives = x->router && source_lives(net, d, x->router);
+
+		if (!x->router)
+			return x;
+		if (!fd || (lives ? fd_lives && x->used < fd->used
+				  : fd_lives || x->used < fd->used)) {
+			fd = x;
+			fd_lives = lives;
+		}
+	}
+	if (pn_time_due(d->floor_until, net->now) || fd->metric < d->fd_floor)
+		d->fd_floor = fd->metric;
+	d->floor_until = pn_time_add(net->now, FLOOR_NS);
+	return fd;
+}
+
+void route_fd_adopt(struct net *net, struct dest *d, const struct via *v)
+{
+	PN_ASSERT(!route_fd(d, v->router));
+	*fd_room(net, d) = (struct fd){v->router, v->seqno, v->metric, ++d->fd_uses};
+}
+
+static void fd_update(struct net *net, struct dest *d, uint64_t router, uint16_t seqno, uint16_t metric)
+{
+	const struct fd *known = route_fd(d, router);
+	struct fd *fd = known ? &d->fd[known - d->fd] : NULL;
+
 	if (!fd) {
-		fd = &d->fd[0];
-		for (i = 1; i < FD_MAX; i++)
-			if (d->fd[i].used < fd->used)
-				fd = &d->fd[i];
+		fd = fd_room(net, d);
 		*fd = (struct fd){router, seqno, metric, 0};
 	} else if (seqno_newer(seqno, fd->seqno)) {
 		fd->seqno = seqno;
@@ -170,12 +180,8 @@ static void fd_update(struct dest *d, uint64_t router, uint16_t seqno, uint16_t 
 	fd->used = ++d->fd_uses;
 }
 
-static bool via_heard(const struct facet *f, const struct via *v)
-{
-	return v->direct || (v->router && v->router != f->node_id && v->metric < NET_METRIC_INF);
-}
-
-static bool via_feasible(const struct facet *f, const struct dest *d, const struct via *v)
+bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
+			const struct via *v)
 {
 	const struct fd *fd;
 
@@ -183,19 +189,41 @@ static bool via_feasible(const struct facet *f, const struct dest *d, const stru
 		return true;
 	if (!via_heard(f, v))
 		return false;
-	fd = fd_find(d, v->router);
-	return !fd || seqno_newer(v->seqno, fd->seqno) ||
+	fd = route_fd(d, v->router);
+	if (!fd)
+		return v->metric < d->fd_floor || pn_time_due(d->floor_until, net->now);
+	return seqno_newer(v->seqno, fd->seqno) ||
 	       (v->seqno == fd->seqno && v->metric < fd->metric);
 }
 
-static uint32_t via_total(const struct net *net, const struct via *v)
+uint32_t route_via_total(const struct net *net, const struct via *v)
 {
 	uint32_t m = (v->direct ? 0u : v->metric) + nb_cost(net, v->adj);
 
 	return m < NET_METRIC_INF ? m : NET_METRIC_INF - 1;
 }
 
-static void dest_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now);
+/* A route that is a little better waits: metrics that go up and down must not
+ * make the whole area hear of it (RFC 8966 A.3).  Return: the one in use stays */
+static bool hold_on(struct net *net, struct facet *f, struct dest *d, const struct via *in_use,
+		    uint32_t best_total, struct pn_time now)
+{
+	uint32_t total = route_via_total(net, in_use);
+
+	if (!route_via_feasible(net, f, d, in_use) || total >= best_total + HOLD_MARGIN ||
+	    total <= best_total) {
+		d->switch_at = PN_TIME_NEVER;
+		return false;
+	}
+	if (pn_time_is_never(d->switch_at))
+		d->switch_at = pn_time_add(now, HOLD_NS);
+	if (pn_time_due(d->switch_at, now)) {
+		d->switch_at = PN_TIME_NEVER;
+		return false;
+	}
+	facet_poke(net, f, d->switch_at);
+	return true;
+}
 
 /* Choose the best feasible route; the one in use stays among equals. */
 static void dest_select(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
@@ -209,15 +237,19 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 	for_each_via(net, d, v) {
 		uint32_t total;
 
-		if (!via_feasible(f, d, v)) {
+		if (!route_via_feasible(net, f, d, v)) {
 			starving |= via_heard(f, v);
 			continue;
 		}
-		total = via_total(net, v);
+		total = route_via_total(net, v);
 		if (total < best_total || (total == best_total && via_ref(net, v) == d->selected)) {
 			best = v;
 			best_total = total;
 		}
+	}
+	if (d->selected && hold_on(net, f, d, via_at(net, d->selected), best_total, now)) {
+		best = via_at(net, d->selected);
+		best_total = route_via_total(net, best);
 	}
 	d->selected = via_ref(net, best);
 	d->metric = (uint16_t)best_total;
@@ -226,18 +258,18 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		d->lost_at = PN_TIME_NEVER;
 		d->requests = 0;
 		if (!best->direct)
-			fd_update(d, best->router, best->seqno, d->metric);
+			fd_update(net, d, best->router, best->seqno, d->metric);
 	} else {
 		if (pn_time_is_never(d->lost_at)) {
 			d->lost_at = now;
 			facet_poke(net, f, now);
 		}
 		if (starving)
-			dest_request(net, f, d, now);
+			route_request(net, f, d, now);
 	}
 }
 
-static void dest_changed(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+void route_changed(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
 {
 	dest_select(net, f, d, now);
 	for_each_nb(net, f, a)
@@ -285,7 +317,7 @@ static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind ki
 		d->kind = (uint8_t)kind;
 		d->metric = NET_METRIC_INF;
 		d->lost_at = now;
-		d->next_beat = PN_TIME_NEVER;
+		d->next_beat = d->switch_at = PN_TIME_NEVER;
 		/* Neighbours may have told us before we were in that area. */
 		for_each_nb(net, f, a)
 			want_again(net, f, d, a);
@@ -364,7 +396,7 @@ void route_on_chain(struct net *net, struct facet *f, uint32_t adj, struct pn_ti
 
 	for (i = 0; i < f->dest_high; i++)
 		if (f->dests[i].area && dest_on_chain(net, f, &f->dests[i], adj))
-			dest_changed(net, f, &f->dests[i], now);
+			route_changed(net, f, &f->dests[i], now);
 }
 
 static bool dest_wanted(const struct net *net, const struct facet *f, const struct dest *d)
@@ -402,6 +434,34 @@ static void level_index(const struct net *net, struct facet *f)
 	}
 }
 
+/* What our own record of an area tells bounds what a neighbour may claim of its leader or
+ * its sibling.  Until a changed record has come round the two may not fit. */
+static bool via_fits(const struct rec *r, const struct dest *d, const struct via *v)
+{
+	if (d->kind == DEST_LEADER)
+		return v->router == r->leader;
+	return v->sib.id && v->sib.leader && v->sib.id != r->id && v->sib.base <= r->top &&
+	       rec_count_value(v->sib.count) >> pn_min(v->sib.base, 31) <= 1;
+}
+
+static void fit_again(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+{
+	int own = dest_index(net, f, d);
+	bool changed = false;
+
+	if (own < 0)
+		return;
+	for_each_via(net, d, v) {
+		bool unfit = !v->direct && v->router && v->metric < NET_METRIC_INF &&
+			     !via_fits(facet_rec(net, f, (unsigned)own), d, v);
+
+		changed |= unfit != v->unfit;
+		v->unfit = unfit;
+	}
+	if (changed)
+		route_changed(net, f, d, now);
+}
+
 /* Our chain changed: the destinations follow it. */
 void route_sync_dests(struct net *net, struct facet *f, struct pn_time now)
 {
@@ -426,6 +486,9 @@ void route_sync_dests(struct net *net, struct facet *f, struct pn_time now)
 	}
 	for_each_nb(net, f, a)
 		route_on_chain(net, f, a, now);
+	for (i = 0; i < f->dest_high; i++)
+		if (f->dests[i].area)
+			fit_again(net, f, &f->dests[i], now);
 	level_index(net, f);
 }
 
@@ -439,7 +502,7 @@ void route_neighbour_gone(struct net *net, struct facet *f, uint32_t adj, struct
 		if (!d->area || !via_find(net, d, adj))
 			continue;
 		via_drop(net, d, adj);
-		dest_changed(net, f, d, now);
+		route_changed(net, f, d, now);
 	}
 }
 
@@ -449,7 +512,7 @@ void route_on_cost(struct net *net, struct facet *f, uint32_t adj, struct pn_tim
 
 	for (i = 0; i < f->dest_high; i++)
 		if (f->dests[i].area && via_find(net, &f->dests[i], adj))
-			dest_changed(net, f, &f->dests[i], now);
+			route_changed(net, f, &f->dests[i], now);
 }
 
 /* Beats and repeated requests ------------------------------------------------ */
@@ -478,111 +541,14 @@ void route_duties(struct net *net, struct facet *f, struct pn_time now)
 				d->next_beat = PN_TIME_NEVER;
 				forget_source(net, d);
 			}
-			dest_changed(net, f, d, now);
+			route_changed(net, f, d, now);
 		}
+		if (pn_time_due(d->switch_at, now))
+			route_changed(net, f, d, now);
 		if (!d->own && !d->selected && pn_time_due(d->next_request, now))
 			dest_select(net, f, d, now);
 		facet_poke(net, f, d->next_beat);
 	}
-}
-
-/* Requests --------------------------------------------------------------------- */
-
-/* CTL_SEQNO_REQUEST: type 1 | kind 1 | area 8 | router 8 | seqno 2 | hops 1 */
-static void request_send(struct net *net, uint32_t adj, enum dest_kind kind, uint64_t area,
-			 uint64_t router, uint16_t seqno, unsigned hops, struct pn_time now)
-{
-	uint8_t buf[24];
-	struct pn_wr w;
-
-	pn_wr_init(&w, buf, sizeof(buf));
-	pn_wr_u8(&w, CTL_SEQNO_REQUEST);
-	pn_wr_u8(&w, kind);
-	pn_wr_u64(&w, area);
-	pn_wr_u64(&w, router);
-	pn_wr_u16(&w, seqno);
-	pn_wr_u8(&w, hops);
-	PN_ASSERT(pn_wr_ok(&w));
-	count(net, route_requests);
-	adj_soft_send(net, adj, buf, w.len, now);
-}
-
-static void dest_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
-{
-	if (!pn_time_due(d->next_request, now) && d->requests) {
-		facet_poke(net, f, d->next_request);
-		return;
-	}
-	for_each_via(net, d, v) {
-		const struct fd *fd;
-
-		if (!via_heard(f, v) || via_feasible(f, d, v))
-			continue;
-		fd = fd_find(d, v->router);
-		PN_ASSERT(fd != NULL);   /* otherwise it would be feasible */
-		request_send(net, v->adj, d->kind, d->area, v->router,
-			     (uint16_t)(fd->seqno + 1), REQUEST_HOPS, now);
-	}
-	if (d->requests < 5)
-		d->requests++;
-	d->next_request = pn_time_add(now, REQUEST_EVERY_NS << (d->requests - 1));
-	facet_poke(net, f, d->next_request);
-}
-
-/* The neighbour through which a request for @router gets closer to it. */
-static struct via *towards(struct net *net, struct facet *f, struct dest *d, uint64_t router,
-			   uint32_t not)
-{
-	struct via *sel = d->selected ? via_at(net, d->selected) : NULL;
-
-	if (sel && sel->router == router && sel->adj != not)
-		return sel;
-	for_each_via(net, d, v)
-		if (v->router == router && v->adj != not && via_heard(f, v) &&
-		    via_feasible(f, d, v))
-			return v;
-	for_each_via(net, d, v)
-		if (v->router == router && v->adj != not && via_heard(f, v))
-			return v;
-	return NULL;
-}
-
-void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
-		      struct pn_time now)
-{
-	unsigned kind = pn_rd_u8(rd);
-	uint64_t area = pn_rd_u64(rd), router = pn_rd_u64(rd);
-	uint16_t seqno = pn_rd_u16(rd);
-	unsigned hops = pn_rd_u8(rd);
-	struct dest *d;
-	struct via *v, *sel;
-
-	if (!pn_rd_finish(rd) || kind > DEST_SIBLING || !area) {
-		count(net, ctl_malformed);
-		return;
-	}
-	d = dest_find(f, kind, area);
-	if (!d)
-		return;
-	if (router == f->node_id) {
-		if (d->own && seqno_newer(seqno, d->seqno)) {
-			d->seqno = seqno;
-			dest_changed(net, f, d, now);
-		}
-		return;
-	}
-	sel = d->selected ? via_at(net, d->selected) : NULL;
-	if (sel && !sel->direct && sel->router == router && !seqno_newer(seqno, sel->seqno)) {
-		v = via_find(net, d, adj);
-		if (v)
-			v->tx_sent = false;      /* tell it once more */
-		net->ctl->nbs[adj].tx_dirty = true;
-		facet_poke(net, f, now);
-		return;
-	}
-	v = hops > 1 && !net->leaf ? towards(net, f, d, router, adj) : NULL;
-	if (v)
-		request_send(net, v->adj, d->kind, area, router, seqno, hops - 1, now);
 }
 
 /* Updates ------------------------------------------------------------------------ */
@@ -596,6 +562,7 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	struct sib s = {0};
 	struct dest *d;
 	struct via *v;
+	int own;
 
 	if (kind == DEST_SIBLING) {
 		s.id = pn_rd_u64(rd);
@@ -619,7 +586,14 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	v->seqno = seqno;
 	v->metric = metric;
 	v->sib = s;
-	dest_changed(net, f, d, now);
+	own = dest_index(net, f, d);
+	v->unfit = own >= 0 && metric < NET_METRIC_INF &&
+		   !via_fits(facet_rec(net, f, (unsigned)own), d, v);
+	if (v->unfit && d->kind == DEST_LEADER)
+		count(net, route_bad_source);
+	else if (v->unfit)
+		count(net, route_bad_sibling);
+	route_changed(net, f, d, now);
 }
 
 void route_on_want(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd)
@@ -724,105 +698,4 @@ bool route_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w
 			advert_write(w, d, v, &ad);
 	}
 	return true;
-}
-
-bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
-			const struct via *v)
-{
-	(void)net;
-	return via_feasible(f, d, v);
-}
-
-/* Use ------------------------------------------------------------------------------ */
-
-int route_leader_hop(struct net *net, struct facet *f, uint64_t area)
-{
-	struct dest *d = dest_find(f, DEST_LEADER, area);
-
-	if (chain_rec(net, &f->chain, 0)->id == area)
-		return -2;               /* our own leaf */
-	if (!d)
-		return -1;
-	if (d->own)
-		return -2;
-	return d->selected ? (int)via_at(net, d->selected)->adj : -1;
-}
-
-const struct sib *route_sib(const struct net *net, const struct facet *f, unsigned i,
-			    const struct rec_child *listed)
-{
-	struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i)->line);
-	const struct sib *best = NULL;
-	bool best_listed = false;
-
-	if (!d)
-		return NULL;
-	/* While a slot is being split, borders may still show the old, smaller area. */
-	for_each_via(net, d, v) {
-		bool is = v->sib.id == listed->id && v->sib.leader == listed->leader;
-
-		if (!via_heard(f, v) || (!via_feasible(f, d, v) && via_ref(net, v) != d->selected))
-			continue;
-		if (best && (v->sib.base < best->base ||
-			     (v->sib.base == best->base && (best_listed || !is))))
-			continue;
-		best = &v->sib;
-		best_listed = is;
-	}
-	return best;
-}
-
-static struct dest *dest_at_level(const struct net *net, uint16_t facet, unsigned level)
-{
-	struct facet *f = facet_at(net, facet);
-
-	if (level >= PN_ARRAY_LEN(f->by_level) || !f->by_level[level])
-		return NULL;
-	return &f->dests[f->by_level[level] - 1];
-}
-
-bool route_sibling_exists(const struct net *net, uint16_t facet, unsigned level)
-{
-	return dest_alive(dest_at_level(net, facet, level));
-}
-
-int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t flow)
-{
-	struct facet *f = facet_at(net, facet);
-	struct dest *d = dest_at_level(net, facet, level);
-	unsigned equal = 0, pick;
-
-	if (!d || !d->selected)
-		return -1;
-	/* Equal costs share the load by flow. */
-	for_each_via(net, d, v)
-		if (via_feasible(f, d, v) && via_total(net, v) == d->metric)
-			equal++;
-	pick = equal > 1 ? flow % equal : 0;
-	for_each_via(net, d, v)
-		if (via_feasible(f, d, v) && via_total(net, v) == d->metric && pick-- == 0)
-			return (int)v->adj;
-	return (int)via_at(net, d->selected)->adj;
-}
-
-uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level)
-{
-	const struct dest *d = dest_at_level(net, facet, level);
-
-	return d && d->selected ? d->metric : NET_METRIC_INF;
-}
-
-int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not)
-{
-	struct facet *f = facet_at(net, facet);
-	struct dest *d = dest_at_level(net, facet, level);
-	const struct via *best = NULL;
-
-	if (!d)
-		return -1;
-	for_each_via(net, d, v)
-		if ((int)v->adj != not && via_feasible(f, d, v) &&
-		    (!best || via_total(net, v) < via_total(net, best)))
-			best = v;
-	return best ? (int)best->adj : -1;
 }

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: ISC
 /* Routes: feasibility, starvation and requests, retraction, alternates. */
 #include "tests/unit/ctl_lab.h"
+#include "pnstackd/net/route_int.h"
 
 /* Entries told by hand ------------------------------------------------------------- */
 
-#define SOURCE 0x5151
+/* The only router whose route to a leader is believed: the leader */
+static uint64_t source_of(int node, const struct dest *d)
+{
+	struct facet *f = facet_of(node);
+	int i = chain_find(lab->net[node], &f->chain, d->area);
 
-static void tell(int node, int from, const struct dest *d, uint16_t seqno, uint16_t metric)
+	CU_ASSERT_FATAL(i > 0);
+	return facet_rec(lab->net[node], f, (unsigned)i)->leader;
+}
+
+static void tell_as(int node, int from, const struct dest *d, uint64_t router, uint16_t seqno,
+		    uint16_t metric)
 {
 	struct net *net = lab->net[node];
 	uint8_t buf[64];
@@ -18,11 +28,16 @@ static void tell(int node, int from, const struct dest *d, uint16_t seqno, uint1
 	pn_wr_u8(&w, ENTRY_ROUTE);
 	pn_wr_u8(&w, d->kind);
 	pn_wr_u64(&w, d->area);
-	pn_wr_u64(&w, SOURCE);
+	pn_wr_u64(&w, router);
 	pn_wr_u16(&w, seqno);
 	pn_wr_u16(&w, metric);
 	net->now = lab->now;
 	ctl_on_msg(net, adj_to(node, from), buf, w.len, lab->now);
+}
+
+static void tell(int node, int from, const struct dest *d, uint16_t seqno, uint16_t metric)
+{
+	tell_as(node, from, d, source_of(node, d), seqno, metric);
 }
 
 static int via_now(int node, const struct dest *d)
@@ -55,18 +70,25 @@ static struct dest *star(uint64_t seed, int *x, int *y)
 	return NULL;
 }
 
-static void test_feasible(void)
+static struct dest *any_star(int *x, int *y)
 {
 	struct dest *d = NULL;
-	int x = 1, y = 2, ax, ay;
-	uint64_t requests;
 
 	for (uint64_t seed = 1; seed < 20 && !d; seed++) {
-		d = star(seed, &x, &y);
+		d = star(seed, x, y);
 		if (!d)
 			done();
 	}
 	CU_ASSERT_FATAL(d != NULL);
+	return d;
+}
+
+static void test_feasible(void)
+{
+	int x = 1, y = 2, ax, ay;
+	struct dest *d = any_star(&x, &y);
+	uint64_t requests;
+
 	ax = (int)adj_to(0, x);
 	ay = (int)adj_to(0, y);
 	tell(0, x, d, 10, 100);
@@ -100,6 +122,109 @@ static void test_feasible(void)
 	tell(0, y, d, 3, 70);
 	CU_ASSERT_EQUAL(via_now(0, d), ay);
 	CU_ASSERT_EQUAL(d->metric, 70 + nb_cost(lab->net[0], (uint32_t)ay));
+	done();
+}
+
+/* A little better waits, much better does not, and what is lost is replaced at once. */
+static void test_hold(void)
+{
+	int x = 1, y = 2, ax, ay;
+	struct dest *d = any_star(&x, &y);
+	struct pn_time then;
+
+	ax = (int)adj_to(0, x);
+	ay = (int)adj_to(0, y);
+	tell(0, x, d, 10, 200);
+	tell(0, y, d, 10, 300);          /* not feasible: farther than what we tell */
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	tell(0, y, d, 10, 195);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	CU_ASSERT_EQUAL(d->metric, 200 + nb_cost(lab->net[0], (uint32_t)ax));
+	then = pn_time_add(lab->now, PN_MS(1999));
+	route_duties(lab->net[0], facet_of(0), then);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	route_duties(lab->net[0], facet_of(0), pn_time_add(then, PN_MS(2)));
+	CU_ASSERT_EQUAL(via_now(0, d), ay);
+	tell(0, x, d, 10, 150);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	tell(0, y, d, 10, 148);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	tell(0, x, d, 10, NET_METRIC_INF);
+	CU_ASSERT_EQUAL(via_now(0, d), ay);
+	done();
+}
+
+/* Only the leader is the source of routes to it. */
+static void test_wrong_source(void)
+{
+	int x = 1, y = 2, ax;
+	struct dest *d = any_star(&x, &y);
+
+	ax = (int)adj_to(0, x);
+	tell(0, x, d, 10, 200);
+	tell_as(0, y, d, 0x5151, 11, 1);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	CU_ASSERT_EQUAL(counter(0, "route_bad_source"), 1);
+	tell(0, x, d, 10, NET_METRIC_INF);
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	done();
+}
+
+/* One source too many: what is forgotten of it binds those that are not known. */
+static void test_many_sources(void)
+{
+	struct dest d = { .kind = DEST_SIBLING, .area = 1 };
+	struct via v = { .seqno = 7, .metric = 100 };
+	struct net *net;
+	struct facet *f;
+
+	nodes(1, 1);
+	start_all();
+	net = lab->net[0];
+	net->now = lab->now;
+	f = facet_of(0);
+	for (unsigned i = 0; i < FD_MAX; i++) {
+		v.router = 100 + i;
+		CU_ASSERT(route_via_feasible(net, f, &d, &v));
+		route_fd_adopt(net, &d, &v);
+		CU_ASSERT(!route_via_feasible(net, f, &d, &v));
+	}
+	v.router = 200;
+	route_fd_adopt(net, &d, &v);
+	CU_ASSERT_PTR_NULL(route_fd(&d, 100));
+	v.router = 100;
+	CU_ASSERT(!route_via_feasible(net, f, &d, &v));
+	v.metric = 99;
+	CU_ASSERT(route_via_feasible(net, f, &d, &v));
+	v.metric = 1000;
+	net->now = pn_time_add(net->now, PN_S(11));
+	CU_ASSERT(route_via_feasible(net, f, &d, &v));
+	done();
+}
+
+/* A neighbour's requests are followed as fast as one that starves repeats them, no faster. */
+static void test_requests_limited(void)
+{
+	int x = 1, y = 2;
+	struct dest *d = any_star(&x, &y);
+	uint64_t before;
+
+	before = counter(0, "route_limited");
+	for (unsigned i = 0; i < 1000; i++) {
+		uint8_t buf[24];
+		struct pn_wr w;
+
+		pn_wr_init(&w, buf, sizeof(buf));
+		pn_wr_u8(&w, CTL_SEQNO_REQUEST);
+		pn_wr_u8(&w, d->kind);
+		pn_wr_u64(&w, d->area);
+		pn_wr_u64(&w, source_of(0, d));
+		pn_wr_u16(&w, i);
+		pn_wr_u8(&w, 9);
+		ctl_on_soft(lab->net[0], adj_to(0, y), buf, w.len, lab->now);
+	}
+	CU_ASSERT(counter(0, "route_limited") - before > 800);
+	CU_ASSERT(counter(0, "route_limited") - before < 900);
 	done();
 }
 
@@ -197,6 +322,10 @@ static void test_alternate(void)
 
 static CU_TestInfo tests[] = {
 	{ "feasibility", test_feasible },
+	{ "a little better waits", test_hold },
+	{ "the leader alone is the source", test_wrong_source },
+	{ "more sources than room", test_many_sources },
+	{ "requests are limited", test_requests_limited },
 	{ "a ring is cut", test_ring },
 	{ "retraction", test_retraction },
 	{ "alternates", test_alternate },

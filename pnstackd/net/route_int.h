@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/* route_int.h - what the parts of the distance vector share: route.c keeps the tables,
+ * route_req.c asks sources for newer numbers, route_use.c answers what others ask */
+#ifndef PN_ROUTE_INT_H
+#define PN_ROUTE_INT_H
+
+#include "pnstackd/net/ctl_int.h"
+
+static inline bool seqno_newer(uint16_t a, uint16_t b)
+{
+	return (int16_t)(a - b) > 0;     /* RFC 8966 3.2.1 */
+}
+
+static inline struct via *via_at(const struct net *net, uint16_t ref)
+{
+	PN_ASSERT(ref != 0);
+	return &net->ctl->vias[ref - 1];
+}
+
+#define for_each_via(net, d, v) \
+	for (struct via *v = (d)->vias ? via_at(net, (d)->vias) : NULL; v; \
+	     v = v->next ? via_at(net, v->next) : NULL)
+
+static inline uint16_t via_ref(const struct net *net, const struct via *v)
+{
+	return v ? (uint16_t)(v - net->ctl->vias + 1) : 0;
+}
+
+static inline struct via *via_find(const struct net *net, const struct dest *d, uint32_t adj)
+{
+	for_each_via(net, d, v)
+		if (v->adj == adj)
+			return v;
+	return NULL;
+}
+
+static inline bool via_heard(const struct facet *f, const struct via *v)
+{
+	return v->direct || (!v->unfit && v->router && v->router != f->node_id && v->metric < NET_METRIC_INF);
+}
+
+/** route_fd() - the feasibility distance for a source; NULL: none kept */
+const struct fd *route_fd(const struct dest *d, uint64_t router);
+/** route_fd_adopt() - act as if we had advertised that route: only a newer number will do */
+void route_fd_adopt(struct net *net, struct dest *d, const struct via *v);
+/** route_via_total() - its metric with the link's cost added; below NET_METRIC_INF */
+uint32_t route_via_total(const struct net *net, const struct via *v);
+/** route_changed() - select again, and tell all neighbours */
+void route_changed(struct net *net, struct facet *f, struct dest *d, struct pn_time now);
+/** route_request() - nothing feasible is left: ask */
+void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+/* route_req.c - when only unfeasible routes are left: ask the source for a newer number
+ *
+ * The request goes hop by hop along the routes to the source (RFC 8966 3.8.1.2), which then
+ * raises its number; or to the first node whose own route has such a number, which tells
+ * it once more.  Who starves repeats its request ever more rarely.  A neighbour may make us
+ * handle REQUEST_BURST at once and REQUEST_RATE a second: each may become one message
+ * further on, or a new number that all of an area hear of.
+ */
+#include "pnstackd/net/route_int.h"
+
+#define REQUEST_EVERY_NS PN_MS(250)
+#define REQUEST_HOPS 250
+#define REQUEST_BURST 128
+#define REQUEST_RATE 64          /* per adjacency and second */
+
+/* CTL_SEQNO_REQUEST: type 1 | kind 1 | area 8 | router 8 | seqno 2 | hops 1 */
+static void request_send(struct net *net, uint32_t adj, enum dest_kind kind, uint64_t area,
+			 uint64_t router, uint16_t seqno, unsigned hops, struct pn_time now)
+{
+	uint8_t buf[24];
+	struct pn_wr w;
+
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_u8(&w, CTL_SEQNO_REQUEST);
+	pn_wr_u8(&w, kind);
+	pn_wr_u64(&w, area);
+	pn_wr_u64(&w, router);
+	pn_wr_u16(&w, seqno);
+	pn_wr_u8(&w, hops);
+	PN_ASSERT(pn_wr_ok(&w));
+	count(net, route_requests);
+	adj_soft_send(net, adj, buf, w.len, now);
+}
+
+/* Of the sources that we kept no distance for, the nearest can be asked, too. */
+static void adopt_nearest(struct net *net, struct facet *f, struct dest *d)
+{
+	const struct via *nearest = NULL;
+
+	for_each_via(net, d, v)
+		if (via_heard(f, v) && !v->direct && !route_fd(d, v->router) &&
+		    (!nearest || route_via_total(net, v) < route_via_total(net, nearest)))
+			nearest = v;
+	if (nearest)
+		route_fd_adopt(net, d, nearest);
+}
+
+void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+{
+	if (!pn_time_due(d->next_request, now) && d->requests) {
+		facet_poke(net, f, d->next_request);
+		return;
+	}
+	adopt_nearest(net, f, d);
+	for_each_via(net, d, v) {
+		const struct fd *fd;
+
+		if (!via_heard(f, v) || route_via_feasible(net, f, d, v))
+			continue;
+		fd = route_fd(d, v->router);
+		if (fd)
+			request_send(net, v->adj, d->kind, d->area, v->router,
+				     (uint16_t)(fd->seqno + 1), REQUEST_HOPS, now);
+	}
+	if (d->requests < 5)
+		d->requests++;
+	d->next_request = pn_time_add(now, REQUEST_EVERY_NS << (d->requests - 1));
+	facet_poke(net, f, d->next_request);
+}
+
+/* The neighbour through which a request for @router gets closer to it. */
+static struct via *towards(struct net *net, struct facet *f, struct dest *d, uint64_t router,
+			   uint32_t not)
+{
+	struct via *sel = d->selected ? via_at(net, d->selected) : NULL;
+
+	if (sel && sel->router == router && sel->adj != not)
+		return sel;
+	for_each_via(net, d, v)
+		if (v->router == router && v->adj != not && via_heard(f, v) &&
+		    route_via_feasible(net, f, d, v))
+			return v;
+	for_each_via(net, d, v)
+		if (v->router == router && v->adj != not && via_heard(f, v))
+			return v;
+	return NULL;
+}
+
+void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
+		      struct pn_time now)
+{
+	unsigned kind = pn_rd_u8(rd);
+	uint64_t area = pn_rd_u64(rd), router = pn_rd_u64(rd);
+	uint16_t seqno = pn_rd_u16(rd);
+	unsigned hops = pn_rd_u8(rd);
+	struct dest *d;
+	struct via *v, *sel;
+
+	if (!pn_rd_finish(rd) || kind > DEST_SIBLING || !area) {
+		count(net, ctl_malformed);
+		return;
+	}
+	if (!bucket_take(&net->ctl->nbs[adj].requests, REQUEST_BURST, PN_S(1) / REQUEST_RATE,
+			 now)) {
+		count(net, route_limited);
+		return;
+	}
+	d = dest_find(f, kind, area);
+	if (!d)
+		return;
+	if (router == f->node_id) {
+		if (d->own && seqno_newer(seqno, d->seqno)) {
+			d->seqno = seqno;
+			route_changed(net, f, d, now);
+		}
+		return;
+	}
+	sel = d->selected ? via_at(net, d->selected) : NULL;
+	if (sel && !sel->direct && sel->router == router && !seqno_newer(seqno, sel->seqno)) {
+		v = via_find(net, d, adj);
+		if (v)
+			v->tx_sent = false;      /* tell it once more */
+		net->ctl->nbs[adj].tx_dirty = true;
+		facet_poke(net, f, now);
+		return;
+	}
+	v = hops > 1 && !net->leaf ? towards(net, f, d, router, adj) : NULL;
+	if (v)
+		request_send(net, v->adj, d->kind, area, router, seqno, hops - 1, now);
+}

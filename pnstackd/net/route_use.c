@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/* route_use.c - routes as forwarding, the tree and lookups ask for them */
+#include "pnstackd/net/route_int.h"
+
+#define NEARLY_EQUAL 2u          /* of NET_COST_UNIT */
+
+int route_leader_hop(struct net *net, struct facet *f, uint64_t area)
+{
+	struct dest *d = dest_find(f, DEST_LEADER, area);
+
+	if (chain_rec(net, &f->chain, 0)->id == area)
+		return -2;               /* our own leaf */
+	if (!d)
+		return -1;
+	if (d->own)
+		return -2;
+	return d->selected ? (int)via_at(net, d->selected)->adj : -1;
+}
+
+const struct sib *route_sib(const struct net *net, const struct facet *f, unsigned i,
+			    const struct rec_child *listed)
+{
+	struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i)->line);
+	const struct sib *best = NULL;
+	bool best_listed = false;
+
+	if (!d)
+		return NULL;
+	/* While a slot is being split, borders may still show the old, smaller area. */
+	for_each_via(net, d, v) {
+		bool is = v->sib.id == listed->id && v->sib.leader == listed->leader;
+
+		if (!via_heard(f, v) || (!route_via_feasible(net, f, d, v) && via_ref(net, v) != d->selected))
+			continue;
+		if (best && (v->sib.base < best->base ||
+			     (v->sib.base == best->base && (best_listed || !is))))
+			continue;
+		best = &v->sib;
+		best_listed = is;
+	}
+	return best;
+}
+
+static struct dest *dest_at_level(const struct net *net, uint16_t facet, unsigned level)
+{
+	struct facet *f = facet_at(net, facet);
+
+	if (level >= PN_ARRAY_LEN(f->by_level) || !f->by_level[level])
+		return NULL;
+	return &f->dests[f->by_level[level] - 1];
+}
+
+bool route_sibling_exists(const struct net *net, uint16_t facet, unsigned level)
+{
+	return dest_alive(dest_at_level(net, facet, level));
+}
+
+int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t flow)
+{
+	struct facet *f = facet_at(net, facet);
+	struct dest *d = dest_at_level(net, facet, level);
+	const struct via *best;
+	uint32_t weight, w;
+
+	if (!d || !d->selected)
+		return -1;
+	/* Equal costs share the load by flow; nearly equal ones, too: what measured round
+	 * trips differ by, but only if the neighbour is nearer than we are.  Feasible is not
+	 * enough: two neighbours with routes to different borders might use each other's. */
+	best = via_at(net, d->selected);
+	weight = flow_weight(flow, best->adj);
+	for_each_via(net, d, v) {
+		if (route_via_total(net, v) > d->metric + NEARLY_EQUAL ||
+		    (!v->direct && v->metric >= d->metric) ||
+		    !route_via_feasible(net, f, d, v))
+			continue;
+		w = flow_weight(flow, v->adj);
+		if (w > weight) {
+			best = v;
+			weight = w;
+		}
+	}
+	return (int)best->adj;
+}
+
+uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level)
+{
+	const struct dest *d = dest_at_level(net, facet, level);
+
+	return d && d->selected ? d->metric : NET_METRIC_INF;
+}
+
+int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not)
+{
+	struct facet *f = facet_at(net, facet);
+	struct dest *d = dest_at_level(net, facet, level);
+	const struct via *best = NULL;
+
+	if (!d)
+		return -1;
+	for_each_via(net, d, v)
+		if ((int)v->adj != not && route_via_feasible(net, f, d, v) &&
+		    (!best || route_via_total(net, v) < route_via_total(net, best)))
+			best = v;
+	return best ? (int)best->adj : -1;
+}
