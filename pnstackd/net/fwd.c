@@ -8,6 +8,10 @@
  * error, a key's walk never either (its sender repeats it by itself), and errors
  * are limited per source and in all.
  *
+ * Who has moved away but is still a neighbour gets packets for its old address all the same:
+ * the tag says whom they are for.  Level 0 tells it that it is meant, and it
+ * tells the source where it is now (lookup_left.c).
+ *
  * What this node sends to itself is not delivered inside the call that sends it,
  * but when a timer rings that is due at once: who sends never finds his own
  * tables changed under him.  Session packets are the exception: they only go
@@ -362,12 +366,45 @@ static void fwd_redirect(struct net *net, uint32_t from, uint32_t to, const stru
 		adj_on_forward(net, from, to, hdr->dst, now);
 }
 
+/* Who is meant may have been here, and have another address now: if a neighbour has the
+ * tag the packet goes to it, whatever its address.  Once only: level 0 says so.
+ * Return: false: no such neighbour */
+static bool fwd_to_tag(struct net *net, const struct net_hdr *hdr, uint32_t from,
+		       struct fwd_hop *hop)
+{
+	if ((hdr->flags & NET_HDR_F_KEY) || hdr->level == 0 || hdr->dst_tag == 0 ||
+	    (net->leaf && from != FWD_ADJ_NONE))
+		return false;
+	for (uint32_t i = 0; i < adj_count(net); i++) {
+		const struct adj_pub *a = adj_at(net, i);
+
+		if (!a || !a->up || a->kind == ADJ_INTERNAL || i == from ||
+		    net_hit_tag(a->hit) != hdr->dst_tag)
+			continue;
+		*hop = (struct fwd_hop){ .verdict = FWD_SEND, .adj = i, .facet = a->facet,
+					 .flags = hdr->flags };
+		count(net, fwd_old_place);
+		return true;
+	}
+	return false;
+}
+
+/* A packet for us that was sent to an address that we do not have any more */
+static void fwd_moved(struct net *net, const struct net_hdr *hdr, size_t len, struct pn_time now)
+{
+	if (hdr->proto == NET_PROTO_SESSION && limit_take(&net->fwd->errors, hdr->src, now))
+		lookup_tell_moved(net, hdr, len, now);
+}
+
+/* Takes @pkt: over that adjacency, or an error to its source. */
+static void fwd_pass(struct net *net, uint32_t from, struct net_hdr *hdr, struct pn_pkt *pkt,
+		     const struct fwd_hop *hop, struct pn_time now);
+
 /* Takes @pkt: on to the next node, or an error to its source. */
 static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net_hdr *hdr,
 		       struct pn_pkt *pkt, struct pn_time now)
 {
 	struct fwd_hop hop = fwd_any_hop(net, facet, hdr, adj, now);
-	const struct adj_pub *a;
 
 	if (hop.verdict == FWD_HERE && (hdr->flags & NET_HDR_F_KEY)) {
 		fwd_deliver(net, hop.facet, hdr, pkt, now);
@@ -379,7 +416,7 @@ static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net
 		pn_pkt_put(net->pool, pkt);
 		return;
 	}
-	if (hop.verdict != FWD_SEND) {
+	if (hop.verdict != FWD_SEND && !fwd_to_tag(net, hdr, adj, &hop)) {
 		if (hdr->flags & NET_HDR_F_KEY)
 			count(net, fwd_key_no_route);
 		count(net, fwd_no_route);
@@ -387,27 +424,34 @@ static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net
 		pn_pkt_put(net->pool, pkt);
 		return;
 	}
-	a = adj_at(net, hop.adj);
+	fwd_pass(net, adj, hdr, pkt, &hop, now);
+}
+
+static void fwd_pass(struct net *net, uint32_t from, struct net_hdr *hdr, struct pn_pkt *pkt,
+		     const struct fwd_hop *hop, struct pn_time now)
+{
+	const struct adj_pub *a = adj_at(net, hop->adj);
+
 	PN_ASSERT(a);
 	if (hdr->hops <= 1) {
-		uint64_t own = facet_addr(net, hop.facet);
+		uint64_t own = facet_addr(net, hop->facet);
 
 		count(net, fwd_hop_limit);
-		fwd_tell(net, hop.facet, hdr, pkt, NET_ERR_HOPS,
+		fwd_tell(net, hop->facet, hdr, pkt, NET_ERR_HOPS,
 			 own == hdr->dst ? 0 : (uint8_t)fwd_diff(own, hdr->dst), 0, now);
 		pn_pkt_put(net->pool, pkt);
 		return;
 	}
 	if (pkt->len > a->payload_max) {
 		count(net, fwd_too_big);
-		fwd_tell(net, hop.facet, hdr, pkt, NET_ERR_TOO_BIG, 0, a->payload_max, now);
+		fwd_tell(net, hop->facet, hdr, pkt, NET_ERR_TOO_BIG, 0, a->payload_max, now);
 		pn_pkt_put(net->pool, pkt);
 		return;
 	}
 	hdr->hops--;
 	count(net, fwd_forwarded);
-	fwd_redirect(net, adj, hop.adj, hdr, now);
-	fwd_transmit(net, pkt, hdr, &hop, now);
+	fwd_redirect(net, from, hop->adj, hdr, now);
+	fwd_transmit(net, pkt, hdr, hop, now);
 }
 
 /* Takes @pkt. */
@@ -426,13 +470,24 @@ static void fwd_take(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct p
 	ours = hdr.flags & NET_HDR_F_KEY
 		       ? -1
 		       : facet_of_addr(net, a->facet, hdr.dst, hdr.dst_tag, now);
+	/* Given to us as the one who is meant: then the address is an old one of ours. */
+	if (ours < 0 && hdr.level == 0 && hdr.dst_tag == net->tag && !(hdr.flags & NET_HDR_F_KEY))
+		ours = a->facet;
 	if (ours >= 0 && fwd_tag_ours(net, &hdr)) {
+		if (facet_addr(net, (uint16_t)ours) != hdr.dst)
+			fwd_moved(net, &hdr, pkt->len, now);
 		fwd_deliver(net, (uint16_t)ours, &hdr, pkt, now);
 		return;
 	}
 	/* An address of ours, but meant for whoever had it before.  One that we had
 	 * before may be somebody else's now: such a packet goes on to him. */
 	if (ours >= 0 && facet_addr(net, (uint16_t)ours) == hdr.dst) {
+		struct fwd_hop hop;
+
+		if (fwd_to_tag(net, &hdr, adj, &hop)) {
+			fwd_pass(net, adj, &hdr, pkt, &hop, now);
+			return;
+		}
 		count(net, fwd_gone);
 		fwd_tell(net, (uint16_t)ours, &hdr, pkt, NET_ERR_GONE, 0, 0, now);
 		pn_pkt_put(net->pool, pkt);
@@ -499,7 +554,7 @@ int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt
 	hop = fwd_any_hop(net, facet, hdr, FWD_ADJ_NONE, now);
 	if (hop.verdict == FWD_HERE && (hdr->flags & NET_HDR_F_KEY))
 		return fwd_to_self(net, hop.facet, hdr, pkt, now);
-	if (hop.verdict != FWD_SEND)
+	if (hop.verdict != FWD_SEND && !fwd_to_tag(net, hdr, FWD_ADJ_NONE, &hop))
 		return fwd_drop_own(net, pkt, PN_ENOROUTE);
 	fwd_redirect(net, FWD_ADJ_NONE, hop.adj, hdr, now);
 	a = adj_at(net, hop.adj);

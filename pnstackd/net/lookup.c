@@ -40,6 +40,8 @@
  * taken longer than it should (round-trip times are learned for each size of area).  If
  * all say that there is none, once more after 400 ms, because it may be registering just now.
  *
+ * Moving (lookup_left.c).  The anchors of small areas that we left are told where we are.
+ *
  * Timers (TIMER_LOOKUP): one for each query; one for our registrations; one to
  * look over records.  TIMER_RECORD: the end of a record, or the next attempt to
  * hand it on, whichever is first.
@@ -203,7 +205,8 @@ void lookup_send_store(struct net *net, const struct lookup_store_msg *m,
 	(void)fwd_originate(net, m->facet, &hdr, buf, w.len, now);
 }
 
-static void lookup_on_stored(struct net *net, struct pn_rd *rd, struct pn_time now)
+static void lookup_on_stored(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
+			     struct pn_time now)
 {
 	uint8_t status = pn_rd_u8(rd);
 	uint64_t cookie = pn_rd_u64(rd);
@@ -212,7 +215,7 @@ static void lookup_on_stored(struct net *net, struct pn_rd *rd, struct pn_time n
 		count(net, lookup_bad);
 		return;
 	}
-	if (!own_on_stored(net, cookie, now))
+	if (!own_on_stored(net, hdr, cookie, now) && !left_on_stored(net, cookie))
 		store_on_stored(net, cookie, now);
 }
 
@@ -229,7 +232,11 @@ void lookup_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr
 	if (kind == LOOKUP_STORE && key)
 		store_on_store(net, hdr, &rd, now);
 	else if (kind == LOOKUP_STORED && !key)
-		lookup_on_stored(net, &rd, now);
+		lookup_on_stored(net, hdr, &rd, now);
+	else if (kind == LOOKUP_STORE)
+		store_on_left(net, hdr, &rd, now);
+	else if (kind == LOOKUP_MOVED && !key)
+		lookup_on_moved(net, hdr, &rd, now);
 	else if (kind == LOOKUP_QUERY && key)
 		store_on_query(net, hdr, payload, len, now);
 	else if (kind == LOOKUP_ANSWER && !key)

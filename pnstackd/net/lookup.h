@@ -7,6 +7,7 @@
  *   lookup_table.c   records kept for others: the table
  *   lookup_store.c   the anchor: what it takes, what it answers
  *   lookup_hand.c    the anchor: handing records on, second copies
+ *   lookup_left.c    telling the places that we left where we are now
  *   lookup_client.c  asking
  */
 #ifndef PN_LOOKUP_H
@@ -73,17 +74,21 @@ uint64_t lookup_key(const uint8_t hit[PN_HIT_LEN], uint8_t replica);
 /* Messages, payload of NET_PROTO_LOOKUP ----------------------------------------
  *
  *   STORE   kind 1 | replica 1 | flags 1 | lifetime left 4 (ms) | cookie 8 | record
- *           along the key; flags bit 0: an anchor hands it on, bit 1: a second copy
+ *           along the key; flags bit 0: an anchor hands it on, bit 1: a second copy;
+ *           to an anchor's address, flags bit 2: we have left, this is where we are
  *   STORED  kind 1 | status 1 | cookie 8
  *           to the source address
  *   QUERY   kind 1 | step 1 | zero 1 | qid 8 | HIT 16 | area 8 | zeros
  *           along the key; as long as the asker wants the answer to be, at most
  *   ANSWER  kind 1 | step 1 | status 1 | qid 8 | status 0: record,
  *           1: nothing, unknown here, 2: length 2 that the query must have
- *           to the source address; never longer than the query */
-enum lookup_msg { LOOKUP_STORE = 1, LOOKUP_STORED, LOOKUP_QUERY, LOOKUP_ANSWER };
+ *           to the source address; never longer than the query
+ *   MOVED   kind 1 | record
+ *           to the source of a packet that found us although we had moved */
+enum lookup_msg { LOOKUP_STORE = 1, LOOKUP_STORED, LOOKUP_QUERY, LOOKUP_ANSWER, LOOKUP_MOVED };
 #define LOOKUP_F_HANDOVER 1u
 #define LOOKUP_F_SECOND 2u
+#define LOOKUP_F_LEFT 4u
 #define LOOKUP_STORE_LEN (1 + 1 + 1 + 4 + 8)          /* before the record */
 #define LOOKUP_STORED_LEN (1 + 1 + 8)
 #define LOOKUP_QUERY_LEN (1 + 1 + 1 + 8 + PN_HIT_LEN + 8) /* before the zeros */
@@ -98,6 +103,8 @@ enum lookup_answer { ANSWER_RECORD, ANSWER_UNKNOWN, ANSWER_LONGER };
 /* State -------------------------------------------------------------------- */
 
 #define LOOKUP_REPLICAS 3            /* in the whole network; 1 in a smaller area */
+#define LOOKUP_HINT LOOKUP_REPLICAS  /* "replica" of a record kept where its owner was */
+#define LOOKUP_LEFT 8                /* anchors of areas we left that are being told */
 #define LOOKUP_QUERIES 64            /* identities asked for at once, at most */
 #define LOOKUP_WAITERS 128           /* net_lookup() tokens waiting: two for each query */
 #define LOOKUP_QUERY_WANT 144        /* length of a query: room for some addresses */
@@ -159,6 +166,16 @@ struct registration {
 		uint64_t cookie;
 		struct pn_time next_try, sent_at;
 	} rep[LOOKUP_REPLICAS];
+	uint64_t anchor;             /* that acknowledged last; 0 none */
+	uint32_t anchor_tag;
+};
+
+/* An anchor in an area that we have left. */
+struct left {
+	uint8_t tries;               /* still to be made; 0: free */
+	uint64_t anchor, cookie;
+	uint32_t tag;
+	struct pn_time next_try;
 };
 
 struct query {
@@ -200,6 +217,8 @@ struct lookup {
 	bool dirty;                  /* something changed: look at rebuild_at */
 	struct pn_time rebuild_at, built_at;
 	struct net_timer own_timer;
+	struct left left[LOOKUP_LEFT];
+	uint8_t left_at;             /* next to be overwritten */
 
 	struct stored *records;
 	struct large *large;
@@ -241,7 +260,8 @@ void own_init(struct net *net, struct pn_time now);
 void own_changed(struct net *net, struct pn_time now);
 void own_expire(struct net *net, struct pn_time now);
 /** own_on_stored() - Return: it was for one of our registrations */
-bool own_on_stored(struct net *net, uint64_t cookie, struct pn_time now);
+bool own_on_stored(struct net *net, const struct net_hdr *hdr, uint64_t cookie,
+		   struct pn_time now);
 /** own_record() - our record in an area, as new as can be
  *  @area:  0: the whole network
  *  Return: bytes, 0: we are not registered there */
@@ -268,6 +288,24 @@ void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd
 		    struct pn_time now);
 void store_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *payload, size_t len,
 		    struct pn_time now);
+
+/** store_on_left() - its owner is not where our record says */
+void store_on_left(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
+		   struct pn_time now);
+
+/* lookup_left.c */
+/** left_area() - we are not in that area any more: tell its anchor */
+void left_area(struct net *net, const struct registration *reg, struct pn_time now);
+struct pn_time left_next(const struct net *net);
+void left_expire(struct net *net, struct pn_time now);
+/** left_on_stored() - Return: it was for one of these */
+bool left_on_stored(struct net *net, uint64_t cookie);
+/** lookup_tell_moved() - tell the source of a packet that we have another address now
+ *  @room: bytes that the packet had; the answer is never longer */
+void lookup_tell_moved(struct net *net, const struct net_hdr *hdr, size_t room,
+		       struct pn_time now);
+void lookup_on_moved(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
+		     struct pn_time now);
 
 /* lookup_hand.c */
 /** store_returned() - what we handed on has come back to us */

@@ -126,8 +126,11 @@ static void store_hand_on(struct net *net, struct stored *s, const struct where 
 
 void store_check(struct net *net, struct stored *s, struct pn_time now)
 {
-	struct where at = where_is(net, s);
+	struct where at;
 
+	if (s->replica == LOOKUP_HINT)
+		return;                  /* it stays where it is, and ends soon */
+	at = where_is(net, s);
 	if (at.place == PLACE_NOWHERE && pn_time_is_never(s->drop_at))
 		s->drop_at = pn_time_add(now, LEFT_NS);  /* unless we come back into the area */
 	else if (at.place == PLACE_FIRST || (at.place == PLACE_OTHER && s->sig != at.sig))

@@ -47,7 +47,7 @@ static void own_rearm(struct net *net)
 				at = pn_time_min(at, reg->rep[r].next_try);
 		}
 	}
-	timer_set(net, &lk->own_timer, at);
+	timer_set(net, &lk->own_timer, pn_time_min(at, left_next(net)));
 }
 
 void own_init(struct net *net, struct pn_time now)
@@ -187,8 +187,12 @@ static void own_look(struct net *net, struct pn_time now)
 		while (n-- > 0)
 			seq = reg_look(net, f, &scopes[n], seq, now);
 	}
-	for (uint32_t i = 0; i < lk->reg_high && !unsure; i++)
-		lk->regs[i].used = lk->regs[i].used && lk->regs[i].seen;
+	for (uint32_t i = 0; i < lk->reg_high && !unsure; i++) {
+		if (lk->regs[i].used && !lk->regs[i].seen) {
+			lk->regs[i].used = false;
+			left_area(net, &lk->regs[i], now);
+		}
+	}
 }
 
 /* Records ------------------------------------------------------------------------ */
@@ -261,6 +265,7 @@ void own_expire(struct net *net, struct pn_time now)
 
 	if (lk->dirty && pn_time_due(lk->rebuild_at, now))
 		own_look(net, now);
+	left_expire(net, now);
 	for (uint32_t i = 0; i < lk->reg_high; i++) {
 		struct registration *reg = &lk->regs[i];
 
@@ -276,7 +281,8 @@ void own_expire(struct net *net, struct pn_time now)
 	own_rearm(net);
 }
 
-bool own_on_stored(struct net *net, uint64_t cookie, struct pn_time now)
+bool own_on_stored(struct net *net, const struct net_hdr *hdr, uint64_t cookie,
+		   struct pn_time now)
 {
 	struct lookup *lk = net->lookup;
 
@@ -292,6 +298,8 @@ bool own_on_stored(struct net *net, uint64_t cookie, struct pn_time now)
 				lookup_rtt_sample(net, reg->base,
 						  pn_time_since(now, rep->sent_at));
 			rep->acked = true;
+			reg->anchor = hdr->src;
+			reg->anchor_tag = hdr->src_tag;
 			own_rearm(net);
 			return true;
 		}

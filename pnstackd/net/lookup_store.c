@@ -25,8 +25,7 @@ static int store_parse(struct store *m, const struct net_hdr *hdr, struct pn_rd 
 	m->len = pn_rd_left(rd);
 	m->raw = rd->at;
 	if (rd->bad || m->replica >= LOOKUP_REPLICAS ||
-	    addr_record_parse(&m->rec, m->raw, m->len) < 0 ||
-	    hdr->dst != lookup_key(m->rec.hit, m->replica))
+	    addr_record_parse(&m->rec, m->raw, m->len) < 0)
 		return PN_EBADMSG;
 	return 0;
 }
@@ -140,7 +139,7 @@ void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd
 	struct store m;
 	struct stored *s;
 
-	if (store_parse(&m, hdr, rd) < 0) {
+	if (store_parse(&m, hdr, rd) < 0 || hdr->dst != lookup_key(m.rec.hit, m.replica)) {
 		count(net, lookup_bad);
 		return;
 	}
@@ -166,6 +165,67 @@ void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd
 		store_rearm(net, s);
 	} else if (!store_keep(net, &m, s, now)) {
 		return;
+	}
+	store_acknowledge(net, &m, STORED_OK, now);
+}
+
+/* Left -------------------------------------------------------------------------- */
+
+/* Do all addresses of an older record stand in a newer one, too? */
+static bool store_agrees(const struct net *net, const struct addr_record *old,
+			 const struct addr_record *rec)
+{
+	uint64_t a, b;
+
+	if (!addr_prefix(net, old->area, old->base, &a) ||
+	    !addr_prefix(net, rec->area, rec->base, &b))
+		return false;
+	for (unsigned i = 0; i < old->count; i++) {
+		unsigned k = 0;
+
+		while (k < rec->count && (b | rec->addrs[k]) != (a | old->addrs[i]))
+			k++;
+		if (k == rec->count)
+			return false;
+	}
+	return true;
+}
+
+/* An older record of the same identity that a newer one contradicts; NULL none */
+static struct stored *store_contradicted(struct net *net, const struct addr_record *rec)
+{
+	struct stored *s = NULL;
+	struct addr_record old;
+
+	while ((s = store_next(net, rec->hit, s))) {
+		if (s->seq < rec->seq &&
+		    (addr_record_parse(&old, store_raw(net, s), s->len) < 0 ||
+		     !store_agrees(net, &old, rec)))
+			return s;
+	}
+	return NULL;
+}
+
+void store_on_left(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
+		   struct pn_time now)
+{
+	struct stored *s, *hint;
+	struct store m;
+
+	if (store_parse(&m, hdr, rd) < 0 || !(m.flags & LOOKUP_F_LEFT) || !store_from_there(&m)) {
+		count(net, lookup_bad);
+		return;
+	}
+	/* Nothing is kept for who was never here. */
+	if (store_contradicted(net, &m.rec)) {
+		hint = store_find(net, m.rec.hit, LOOKUP_HINT, m.rec.area);
+		m.replica = LOOKUP_HINT;
+		m.flags |= LOOKUP_F_HANDOVER;    /* counted like that, and its last place */
+		if (store_in_area(net, &m.rec) ? !store_keep(net, &m, hint, now)
+					       : !store_verify(net, &m, now))
+			return;
+		while ((s = store_contradicted(net, &m.rec)))
+			store_remove(net, s);
 	}
 	store_acknowledge(net, &m, STORED_OK, now);
 }

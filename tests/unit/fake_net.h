@@ -85,6 +85,13 @@
 #define store_set_raw FAKE_NAME(store_set_raw)
 #define store_raw FAKE_NAME(store_raw)
 #define store_rearm FAKE_NAME(store_rearm)
+#define store_on_left FAKE_NAME(store_on_left)
+#define left_area FAKE_NAME(left_area)
+#define left_next FAKE_NAME(left_next)
+#define left_expire FAKE_NAME(left_expire)
+#define left_on_stored FAKE_NAME(left_on_stored)
+#define lookup_tell_moved FAKE_NAME(lookup_tell_moved)
+#define lookup_on_moved FAKE_NAME(lookup_on_moved)
 #define store_returned FAKE_NAME(store_returned)
 #define store_check FAKE_NAME(store_check)
 #define tree_scopes FAKE_NAME(tree_scopes)
@@ -147,6 +154,7 @@
 #include "pnstackd/net/lookup_table.c"
 #include "pnstackd/net/lookup_store.c"
 #include "pnstackd/net/lookup_hand.c"
+#include "pnstackd/net/lookup_left.c"
 #include "pnstackd/net/lookup_client.c"
 #include "pnstackd/net/peer.c"
 #include "pnstackd/net/echo.c"
