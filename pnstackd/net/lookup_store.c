@@ -232,19 +232,17 @@ void store_on_left(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 
 /* Answering ------------------------------------------------------------------ */
 
-/* The best record that we have for somebody who is in @area: the newest, of that area
- * or of any other that he is in too as it is larger and we are in both. */
+/* The best record that we have for somebody who is in @area: the newest, of that area or
+ * left here as a hint.  Those of larger areas would do as well, but if their owner has
+ * registered anew since then, that was elsewhere. */
 static const struct stored *store_best(struct net *net, const uint8_t hit[PN_HIT_LEN],
-				       uint64_t area, int base)
+				       uint64_t area)
 {
 	const struct stored *best = NULL;
 	struct stored *s = NULL;
 
 	while ((s = store_next(net, hit, s))) {
-		uint64_t prefix;
-
-		if (s->area != area &&
-		    ((int)s->base <= base || !addr_prefix(net, s->area, s->base, &prefix)))
+		if (s->area != area && s->replica != LOOKUP_HINT)
 			continue;
 		if (!best || addr_record_newer(s->seq, s->stamp, best->seq, best->stamp))
 			best = s;
@@ -252,25 +250,22 @@ static const struct stored *store_best(struct net *net, const uint8_t hit[PN_HIT
 	return best;
 }
 
-static int area_base(const struct net *net, uint64_t area)
+static bool in_area(const struct net *net, uint64_t area)
 {
-	int base = -1;
-
-	for (uint16_t f = 0; f < facet_max(net) && base < 0; f++) {
-		if (facet_live(net, f))
-			base = tree_area_base(net, f, area);
+	for (uint16_t f = 0; f < facet_max(net); f++) {
+		if (facet_live(net, f) && tree_area_base(net, f, area) >= 0)
+			return true;
 	}
-	return base;
+	return false;
 }
 
 /* @raw: room for a record of ours.  Return: the record for the answer, NULL: none */
 static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t area,
 				   uint8_t raw[ADDR_RECORD_MAX], size_t *len)
 {
-	int base = area_base(net, area);
 	const struct stored *s;
 
-	if (base < 0)
+	if (!in_area(net, area))
 		return NULL;             /* we are not in that area (any more) */
 	if (memcmp(hit, net->hit, PN_HIT_LEN) == 0) {
 		*len = own_record(net, area, raw, ADDR_RECORD_MAX);
@@ -278,7 +273,7 @@ static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t
 			*len = own_record(net, 0, raw, ADDR_RECORD_MAX);
 		return *len ? raw : NULL;
 	}
-	s = store_best(net, hit, area, base);
+	s = store_best(net, hit, area);
 	*len = s ? s->len : 0;
 	return s ? store_raw(net, s) : NULL;
 }
