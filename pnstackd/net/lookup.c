@@ -38,7 +38,8 @@
  * leaves our side at the lowest level, as it is likely to be near, and then both others
  * at once.  The next step comes at once after an answer that has nothing, or when one has
  * taken longer than it should (round-trip times are learned for each size of area).  If
- * all say that there is none, once more after 400 ms, because it may be registering just now.
+ * all say that there is none, again after 0.4 s, 0.8 s, 1.6 s and 1.6 s, because it may be
+ * registering just now, or be cut off from us for a moment.
  *
  * Moving (lookup_left.c).  The anchors of small areas that we left are told where we are.
  *

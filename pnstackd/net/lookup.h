@@ -175,7 +175,7 @@ struct left {
 	uint8_t tries;               /* still to be made; 0: free */
 	uint64_t anchor, cookie;
 	uint32_t tag;
-	struct pn_time next_try;
+	struct pn_time next_try, until;
 };
 
 struct query {
@@ -193,7 +193,7 @@ struct query {
 	uint8_t hit[PN_HIT_LEN];
 	uint64_t qid;
 	uint64_t min_seq;            /* a record is news if it is newer than this */
-	struct pn_time sent_at;
+	struct pn_time sent_at, until;
 	struct net_timer timer;      /* TIMER_LOOKUP */
 };
 

@@ -14,8 +14,10 @@
 
 #define ROUNDS_MAX 3                 /* in which all replicas are asked */
 #define ATTEMPTS_MAX (LOOKUP_STEPS + (ROUNDS_MAX + PAUSES_MAX) * LOOKUP_REPLICAS)
-#define PAUSE_NS PN_MS(400)          /* nobody knows it: again after that, then twice that */
-#define PAUSES_MAX 3
+#define PAUSE_NS PN_MS(400)          /* nobody knows it: again after that, then twice that, */
+#define PAUSE_SHIFT_MAX 2            /* then four times, ... */
+#define PAUSES_MAX 4
+#define QUERY_NS PN_MS(4500)         /* then no other pause is made */
 #define NEGATIVE_NS PN_S(1)
 
 void client_init(struct net *net)
@@ -180,6 +182,24 @@ static unsigned query_scopes(struct net *net, struct query *q,
 	return n;
 }
 
+/* Nobody knows it: it may be registering just now, or its part of the network be joining
+ * ours, or an anchor have died a moment ago.  With an old record in hand that is worth no
+ * wait. */
+static void query_pause(struct net *net, struct query *q, struct pn_time now)
+{
+	uint64_t wait = PAUSE_NS << pn_min(q->pauses, PAUSE_SHIFT_MAX);
+
+	if (q->pauses == PAUSES_MAX || q->stale || q->attempts >= ATTEMPTS_MAX ||
+	    pn_time_before(q->until, pn_time_add(now, wait))) {
+		query_end(net, q, NULL, now);
+		return;
+	}
+	q->pauses++;
+	q->pausing = true;
+	q->rounds = 0;
+	timer_set(net, &q->timer, pn_time_add(now, wait));
+}
+
 /* The next step, or steps: those that have not said that they do not know. */
 static void query_next(struct net *net, struct query *q, struct pn_time now)
 {
@@ -199,7 +219,7 @@ static void query_next(struct net *net, struct query *q, struct pn_time now)
 		to = last;
 	}
 	if (q->rounds >= ROUNDS_MAX || q->attempts >= ATTEMPTS_MAX) {
-		query_end(net, q, NULL, now);
+		query_pause(net, q, now);
 		return;
 	}
 	q->next = (uint8_t)to;
@@ -224,19 +244,10 @@ static void query_unknown(struct net *net, struct query *q, unsigned step, struc
 	q->pending &= ~(1u << step);
 	if (q->pending)
 		return;
-	if ((q->unknown >> (q->scopes - 1) & all) != all) {
+	if ((q->unknown >> (q->scopes - 1) & all) != all)
 		query_next(net, q, now);
-		return;
-	}
-	/* Nobody: it may be registering just now, or its part of the network be joining
-	 * ours.  With an old record in hand that is worth no wait. */
-	if (q->pauses == PAUSES_MAX || q->stale) {
-		query_end(net, q, NULL, now);
-		return;
-	}
-	q->pausing = true;
-	q->rounds = 0;
-	timer_set(net, &q->timer, pn_time_add(now, PAUSE_NS << q->pauses++));
+	else
+		query_pause(net, q, now);
 }
 
 void client_expire(struct net *net, uint32_t index, struct pn_time now)
@@ -267,6 +278,7 @@ static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN],
 		*q = (struct query){ .used = true, .want = LOOKUP_QUERY_WANT, .timer = timer };
 		memcpy(q->hit, hit, PN_HIT_LEN);
 		q->qid = net_random_u64(net);
+		q->until = pn_time_add(now, QUERY_NS);
 		query_next(net, q, now);
 		return q;
 	}

@@ -17,9 +17,10 @@
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/peer.h"
 
-#define LEFT_TRIES 3
-#define SAY_NS PN_MS(300)           /* doubled at each attempt */
-#define HINT_NS PN_S(60)        /* so long a hint is good */
+#define LEFT_TRIES 4
+#define SAY_NS PN_MS(300)            /* doubled at each attempt */
+#define SAY_FOR_NS PN_S(30)          /* while there is no way to it */
+#define HINT_NS PN_S(60)             /* so long a hint is good */
 
 void left_area(struct net *net, const struct registration *reg, struct pn_time now)
 {
@@ -31,7 +32,8 @@ void left_area(struct net *net, const struct registration *reg, struct pn_time n
 		return;                  /* nobody asks there, or we are there yet */
 	lk->left[lk->left_at++ % LOOKUP_LEFT] =
 		(struct left){ .tries = LEFT_TRIES, .anchor = reg->anchor,
-			       .tag = reg->anchor_tag, .next_try = now };
+			       .tag = reg->anchor_tag, .next_try = now,
+			       .until = pn_time_add(now, SAY_FOR_NS) };
 }
 
 struct pn_time left_next(const struct net *net)
@@ -55,7 +57,6 @@ static void left_send(struct net *net, struct left *l, const uint8_t *raw, size_
 
 	l->cookie = net_random_u64(net);
 	l->next_try = pn_time_add(now, SAY_NS << (LEFT_TRIES - l->tries));
-	l->tries--;
 	pn_wr_init(&w, buf, sizeof(buf));
 	pn_wr_u8(&w, LOOKUP_STORE);
 	pn_wr_u8(&w, 0);
@@ -65,7 +66,9 @@ static void left_send(struct net *net, struct left *l, const uint8_t *raw, size_
 	pn_wr_bytes(&w, raw, len);
 	PN_ASSERT(pn_wr_ok(&w));
 	count(net, lookup_left);
-	(void)fwd_originate(net, 0, &hdr, buf, w.len, now);
+	/* No way there: perhaps we are cut off for a moment. */
+	if (fwd_originate(net, 0, &hdr, buf, w.len, now) == 0 || pn_time_due(l->until, now))
+		l->tries--;
 }
 
 void left_expire(struct net *net, struct pn_time now)

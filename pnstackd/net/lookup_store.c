@@ -102,6 +102,49 @@ static bool store_verify(struct net *net, const struct store *m, struct pn_time 
 	return true;
 }
 
+/* Do all addresses of an older record stand in a newer one, too? */
+static bool store_agrees(const struct net *net, const struct addr_record *old,
+			 const struct addr_record *rec)
+{
+	uint64_t a, b;
+
+	if (!addr_prefix(net, old->area, old->base, &a) ||
+	    !addr_prefix(net, rec->area, rec->base, &b))
+		return false;
+	for (unsigned i = 0; i < old->count; i++) {
+		unsigned k = 0;
+
+		while (k < rec->count && (b | rec->addrs[k]) != (a | old->addrs[i]))
+			k++;
+		if (k == rec->count)
+			return false;
+	}
+	return true;
+}
+
+/* An older record of the same identity that a newer one contradicts; NULL none */
+static struct stored *store_contradicted(struct net *net, const struct addr_record *rec)
+{
+	struct stored *s = NULL;
+	struct addr_record old;
+
+	while ((s = store_next(net, rec->hit, s))) {
+		if (s->seq < rec->seq &&
+		    (addr_record_parse(&old, store_raw(net, s), s->len) < 0 ||
+		     !store_agrees(net, &old, rec)))
+			return s;
+	}
+	return NULL;
+}
+
+static void store_drop_contradicted(struct net *net, const struct addr_record *rec)
+{
+	struct stored *s;
+
+	while ((s = store_contradicted(net, rec)))
+		store_remove(net, s);
+}
+
 /* Put a record that is new into the table.  Return: it is kept */
 static bool store_keep(struct net *net, const struct store *m, struct stored *s, struct pn_time now)
 {
@@ -130,6 +173,7 @@ static bool store_keep(struct net *net, const struct store *m, struct stored *s,
 	store_rearm(net, s);
 	count(net, lookup_registered);
 	store_check(net, s, now);
+	store_drop_contradicted(net, &m->rec);
 	return true;
 }
 
@@ -171,45 +215,10 @@ void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd
 
 /* Left -------------------------------------------------------------------------- */
 
-/* Do all addresses of an older record stand in a newer one, too? */
-static bool store_agrees(const struct net *net, const struct addr_record *old,
-			 const struct addr_record *rec)
-{
-	uint64_t a, b;
-
-	if (!addr_prefix(net, old->area, old->base, &a) ||
-	    !addr_prefix(net, rec->area, rec->base, &b))
-		return false;
-	for (unsigned i = 0; i < old->count; i++) {
-		unsigned k = 0;
-
-		while (k < rec->count && (b | rec->addrs[k]) != (a | old->addrs[i]))
-			k++;
-		if (k == rec->count)
-			return false;
-	}
-	return true;
-}
-
-/* An older record of the same identity that a newer one contradicts; NULL none */
-static struct stored *store_contradicted(struct net *net, const struct addr_record *rec)
-{
-	struct stored *s = NULL;
-	struct addr_record old;
-
-	while ((s = store_next(net, rec->hit, s))) {
-		if (s->seq < rec->seq &&
-		    (addr_record_parse(&old, store_raw(net, s), s->len) < 0 ||
-		     !store_agrees(net, &old, rec)))
-			return s;
-	}
-	return NULL;
-}
-
 void store_on_left(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 		   struct pn_time now)
 {
-	struct stored *s, *hint;
+	struct stored *hint;
 	struct store m;
 
 	if (store_parse(&m, hdr, rd) < 0 || !(m.flags & LOOKUP_F_LEFT) || !store_from_there(&m)) {
@@ -224,8 +233,7 @@ void store_on_left(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 		if (store_in_area(net, &m.rec) ? !store_keep(net, &m, hint, now)
 					       : !store_verify(net, &m, now))
 			return;
-		while ((s = store_contradicted(net, &m.rec)))
-			store_remove(net, s);
+		store_drop_contradicted(net, &m.rec);
 	}
 	store_acknowledge(net, &m, STORED_OK, now);
 }

@@ -191,6 +191,10 @@ int net_peer_update(struct net *net, const uint8_t *record, size_t len, struct p
 size_t net_own_record(struct net *net, uint8_t *buf, size_t cap);
 #define NET_RECORD_MAX 1100
 
+/** net_peer_silent() - nothing has come from a peer for three timeouts in a row: perhaps both
+ *  ends have moved at the same time.  It is looked up again, not too often */
+void net_peer_silent(struct net *net, net_peer peer, struct pn_time now);
+
 /** net_peer_mtu() - payload bytes that fit towards that peer (>= 1200) */
 uint32_t net_peer_mtu(const struct net *net, net_peer peer);
 

@@ -259,7 +259,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(route_requests) X(route_updates) X(route_full) X(lookup_queries) \
 	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
 	X(lookup_bad) X(lookup_elsewhere) X(lookup_crowded) X(lookup_replayed) \
-	X(lookup_stores) X(lookup_left) X(lookup_moved) X(fwd_old_place) X(peer_resolved) X(peer_failed) X(peer_queue_dropped) \
+	X(lookup_stores) X(lookup_left) X(lookup_moved) X(fwd_old_place) X(peer_silent) X(peer_resolved) X(peer_failed) X(peer_queue_dropped) \
 	X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
 	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) \
 	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \

@@ -27,7 +27,7 @@
  * Path MTU: that of the first hop at first; each "too big" lowers it, and ten
  * minutes later it starts anew.  It never falls below what every link carries.
  *
- * Timer (TIMER_PEER): a lookup that is due but has to wait.
+ * Timer (TIMER_PEER): a lookup that is due but has to wait, also for room among the lookups.
  */
 #include "pnstackd/net/peer.h"
 #include "pnstackd/net/echo.h"
@@ -43,6 +43,8 @@
 #define RELOOKUP_NS PN_MS(500)       /* doubled each time, */
 #define RELOOKUP_SHIFT_MAX 4         /* so often */
 #define FRUITLESS_MAX 6
+#define RESOLVE_NS PN_S(5)
+#define BUSY_NS PN_MS(50)            /* no room for a lookup: again after that, and as much more */
 #define CALM_NS PN_S(20)             /* without errors: doubts are forgotten */
 #define REFRESH_AGAIN_NS PN_S(10)
 #define FLOWS 4                      /* flow labels remembered, power of two */
@@ -68,7 +70,7 @@ struct peer {
 	uint32_t older, newer;       /* idle list, while refs is 0 */
 	uint32_t mtu;                /* payload */
 	struct pn_time mtu_again;
-	struct pn_time refresh_at, relookup_at, error_at;
+	struct pn_time refresh_at, relookup_at, error_at, resolve_until;
 	uint64_t refresh_after;
 
 	uint64_t seq;                /* of the record; count is 0 when there is none */
@@ -462,10 +464,14 @@ static int peer_resolve(struct net *net, struct peer *p, struct pn_time now)
 {
 	int rc = lookup_start(net, p->hit, peer_min_seq(net, p), now);
 
-	if (rc < 0)
+	if (rc < 0 && rc != PN_EFULL)
 		return rc;
-	p->looking = true;
+	if (p->state != PEER_RESOLVING)
+		p->resolve_until = pn_time_add(now, RESOLVE_NS);
+	p->looking = rc == 0;
 	p->state = PEER_RESOLVING;
+	if (!p->looking)                 /* too many at once: our turn comes */
+		timer_set(net, &p->timer, pn_time_add(now, BUSY_NS + net_random_u64(net) % BUSY_NS));
 	return 0;
 }
 
@@ -489,6 +495,8 @@ static void peer_relookup(struct net *net, struct peer *p, struct pn_time now)
 	count(net, peer_relookups);
 	if (lookup_start(net, p->hit, peer_min_seq(net, p), now) == 0)
 		p->looking = true;
+	else
+		timer_set(net, &p->timer, p->relookup_at);
 }
 
 void peer_expire(struct net *net, uint32_t index, struct pn_time now)
@@ -498,6 +506,10 @@ void peer_expire(struct net *net, uint32_t index, struct pn_time now)
 	PN_ASSERT(index < net->peers->max);
 	if (p->used && p->state == PEER_KNOWN && p->suspect)
 		peer_relookup(net, p, now);
+	if (!p->used || p->state != PEER_RESOLVING || p->looking)
+		return;
+	if (pn_time_due(p->resolve_until, now) || peer_resolve(net, p, now) < 0)
+		peer_fail(net, p, NET_ERR_UNKNOWN, now);
 }
 
 /* A lookup brought no news. */
@@ -679,6 +691,18 @@ void peer_on_error(struct net *net, enum net_err reason, uint32_t mtu, uint64_t 
 			break;
 		}
 	}
+}
+
+void net_peer_silent(struct net *net, net_peer peer, struct pn_time now)
+{
+	struct peer *p = peer_at(net, peer);
+
+	net->now = now;
+	if (!p || p->self || p->state != PEER_KNOWN)
+		return;
+	count(net, peer_silent);
+	p->suspect = true;
+	peer_relookup(net, p, now);
 }
 
 /* Sending -------------------------------------------------------------------------- */

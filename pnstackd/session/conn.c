@@ -17,7 +17,9 @@
  *
  * Death by silence: QUIC's idle timeout is off, because an idle stream lives for
  * ever.  But as long as something of ours is unacknowledged, ngtcp2 probes;
- * when nothing authentic has come for SILENCE_NS, the peer is given up. */
+ * when nothing authentic has come for SILENCE_NS, the peer is given up.  Before, after
+ * three timeouts in a row (1 + 2 + 4 times the probe timeout), and again after twice as
+ * long, the network layer is asked to look for it: both ends may have moved at once. */
 #include "pnstackd/session/session_internal.h"
 
 #include <stdlib.h>
@@ -488,6 +490,19 @@ static void hurry(struct conn *c)
 		c->ahead_ns += at - clock;
 }
 
+/* Timeouts in a row: perhaps the peer is not where we think. */
+static void conn_look_again(struct conn *c)
+{
+	uint64_t wait = 7 * ngtcp2_conn_get_pto(c->qc) << c->looks;
+
+	if (pn_time_is_never(c->silent) || c->state != CONN_UP || !c->peer) {
+		c->looks = 0;
+	} else if (c->looks < LOOKS_MAX && pn_time_since(c->set->now, c->silent) >= wait) {
+		c->looks++;
+		net_peer_silent(c->set->net, c->peer, c->set->now);
+	}
+}
+
 void conn_expire(struct conn *c)
 {
 	struct session_set *set = c->set;
@@ -511,6 +526,7 @@ void conn_expire(struct conn *c)
 		conn_close(c, err_to_wire(PN_ETIMEDOUT), PN_ETIMEDOUT, true);
 		return;
 	}
+	conn_look_again(c);
 	if (pn_time_due(conn_idle_at(c), now)) {
 		count(set, c->redundant ? CNT_CLOSED_REDUNDANT : CNT_CLOSED_IDLE);
 		conn_close(c, c->redundant ? WIRE_REDUNDANT : WIRE_IDLE, PN_ECLOSED, true);

@@ -39,6 +39,7 @@
 #define PAYLOAD_MAX		(PN_PKT_MAX - PN_PKT_HEADROOM)
 #define HANDSHAKE_NS		PN_S(10)
 #define SILENCE_NS		PN_S(30) /* unacknowledged data, no word */
+#define LOOKS_MAX		8 /* lookups of a peer that is silent */
 #define HURRY_NS		PN_S(1)	/* silence, probe at least so often */
 #define LATE_NS			PN_S(2)	/* a timer this late: we were stopped */
 #define CLOSING_NS		PN_S(1)	/* a closed connection answers strays */
@@ -309,6 +310,7 @@ struct conn {
 	struct pn_time born;
 	struct pn_time active;	/* a stream or datagram, last */
 	struct pn_time silent;	/* since then something is unacknowledged; or NEVER */
+	uint8_t looks;		/* so often was the peer looked up because of it */
 	struct pn_time hurry_at; /* probe then, see conn_clock(); or NEVER */
 	uint64_t ahead_ns;	/* of the host's clock, see conn_clock() */
 	struct pn_time later;	/* no buffer: try again then; or NEVER */

@@ -111,6 +111,7 @@
 #define net_peer_close FAKE_NAME(net_peer_close)
 #define net_peer_mtu FAKE_NAME(net_peer_mtu)
 #define net_peer_open FAKE_NAME(net_peer_open)
+#define net_peer_silent FAKE_NAME(net_peer_silent)
 #define net_peer_update FAKE_NAME(net_peer_update)
 #define net_ping FAKE_NAME(net_ping)
 #define net_random_u64 FAKE_NAME(net_random_u64)

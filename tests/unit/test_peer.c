@@ -111,7 +111,7 @@ static void bounded_waiting(void)
 	net_peer_close(w_net(0), p[19]);
 	CU_ASSERT_EQUAL(w_net(0)->peers->waiting.count, WAIT_ALL - WAIT_PER_PEER);
 	/* all of them fail in the end, and nothing waits any more */
-	w_run(PN_S(5));
+	w_run(PN_S(8));
 	while (w_event_of(0, NET_EV_PEER_FAILED, &ev)) {
 		CU_ASSERT_EQUAL(ev.reason, NET_ERR_UNKNOWN);
 		failed++;
@@ -369,7 +369,7 @@ static void ping(void)
 	CU_ASSERT_EQUAL(ev.level, 0);
 	/* nobody */
 	net_ping(w_net(0), nobody, 51, 0, 0, w.now);
-	w_run(PN_S(4));
+	w_run(PN_S(6));
 	CU_ASSERT(w_event_of(0, NET_EV_ECHO_ERROR, &ev));
 	CU_ASSERT_EQUAL(ev.token, 51);
 	CU_ASSERT_EQUAL(ev.reason, NET_ERR_UNKNOWN);
