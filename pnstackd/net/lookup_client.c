@@ -7,12 +7,17 @@
  * of these is asked alone, both others together, then, in further rounds, all.  A query has one
  * random number for all its attempts, so that a late answer to an early attempt still
  * counts.  An answer that is no newer than what the asker knows already is as good as
- * none, for him; those who only want to know are told at once. */
+ * none, for him; those who only want to know are told at once.
+ *
+ * The record for a small area may be an old one, of somebody who was cut off when he left.  A
+ * peer finds that out when the first packet comes back.  For those who only want to know
+ * he is asked himself, at that address, as part of the same step. */
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/peer.h"
 
 #define ROUNDS_MAX 3                 /* in which all replicas are asked */
+#define STEP_HIMSELF 0x40u
 #define ATTEMPTS_MAX (LOOKUP_STEPS + (ROUNDS_MAX + PAUSES_MAX) * LOOKUP_REPLICAS)
 #define PAUSE_NS PN_MS(400)          /* nobody knows it: again after that, then twice that, */
 #define PAUSE_SHIFT_MAX 2            /* then four times, ... */
@@ -165,6 +170,37 @@ static void query_send(struct net *net, struct query *q, unsigned step,
 	q->sent_at = now;
 	count(net, lookup_queries);
 	(void)fwd_originate(net, 0, &hdr, buf, q->want, now);
+}
+
+/* Ask the one whom we look for himself, where a record says that he is. */
+static void query_ask_himself(struct net *net, struct query *q, const struct addr_record *rec,
+			      uint64_t prefix, unsigned step, struct pn_time now)
+{
+	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .dst = prefix | rec->addrs[0],
+			       .dst_tag = net_hit_tag(q->hit),
+			       .flow = (uint16_t)net_random_u64(net) };
+	uint8_t buf[LOOKUP_QUERY_MAX] = { 0 };
+	struct pn_wr w;
+
+	q->attempts++;
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_u8(&w, LOOKUP_QUERY);
+	pn_wr_u8(&w, step | STEP_HIMSELF);
+	pn_wr_u8(&w, 0);
+	pn_wr_u64(&w, q->qid);
+	pn_wr_bytes(&w, q->hit, PN_HIT_LEN);
+	pn_wr_u64(&w, rec->area);
+	timer_set(net, &q->timer, pn_time_add(now, lookup_timeout_ns(net, rec->base)));
+	count(net, lookup_queries);
+	(void)fwd_originate(net, 0, &hdr, buf, pn_max(q->want, w.len), now);
+}
+
+/* Is it worth asking himself?  Not if a peer is waiting, or the whole network was asked. */
+static bool query_doubts(const struct net *net, const struct query *q,
+			 const struct addr_record *rec)
+{
+	return !q->for_peer && !q->stale && rec->base < facet_height(net, 0) &&
+	       q->attempts < ATTEMPTS_MAX;
 }
 
 /* Our areas may have changed since the query began: then it begins again.
@@ -337,7 +373,7 @@ void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, 
 
 /* An answer with a record.  Return: false if it is not one that counts */
 static bool query_on_record(struct net *net, struct query *q, struct pn_rd *rd, unsigned step,
-			    struct pn_time now)
+			    bool himself, struct pn_time now)
 {
 	const uint8_t *raw = rd->at;
 	size_t len = pn_rd_left(rd);
@@ -350,6 +386,10 @@ static bool query_on_record(struct net *net, struct query *q, struct pn_rd *rd, 
 	if (!addr_prefix(net, rec.area, rec.base, &prefix)) {
 		count(net, lookup_elsewhere);    /* we have left that area meanwhile */
 		query_unknown(net, q, step, now);
+		return true;
+	}
+	if (rec.seq > q->min_seq && !himself && query_doubts(net, q, &rec)) {
+		query_ask_himself(net, q, &rec, prefix, step, now);
 		return true;
 	}
 	if (rec.seq > q->min_seq) {
@@ -395,7 +435,7 @@ static void query_measure(struct net *net, const struct query *q, unsigned step,
 
 void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 {
-	uint8_t step = pn_rd_u8(rd);
+	uint8_t told = pn_rd_u8(rd), step = told & (uint8_t)~STEP_HIMSELF;
 	uint8_t status = pn_rd_u8(rd);
 	uint64_t qid = pn_rd_u64(rd);
 	struct query *q = rd->bad ? NULL : query_by_id(net->lookup, qid);
@@ -406,9 +446,10 @@ void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 	}
 	if (!q || q->scopes == 0 || step + 1u > q->scopes + LOOKUP_REPLICAS - 1u)
 		return;                  /* late, another one was faster */
-	query_measure(net, q, step, now);
+	if (step == told)
+		query_measure(net, q, step, now);
 	if (status == ANSWER_RECORD) {
-		if (query_on_record(net, q, rd, step, now))
+		if (query_on_record(net, q, rd, step, step != told, now))
 			return;
 	} else if (status == ANSWER_UNKNOWN && pn_rd_finish(rd)) {
 		query_unknown(net, q, step, now);

@@ -27,7 +27,7 @@ void left_area(struct net *net, const struct registration *reg, struct pn_time n
 	struct lookup *lk = net->lookup;
 	uint64_t prefix;
 
-	if (!reg->anchor || reg->widest || reg->anchor_tag == net->tag ||
+	if (!reg->anchor || reg->anchor_tag == net->tag ||
 	    addr_prefix(net, reg->area, reg->base, &prefix))
 		return;                  /* nobody asks there, or we are there yet */
 	lk->left[lk->left_at++ % LOOKUP_LEFT] =

@@ -298,8 +298,10 @@ bool own_on_stored(struct net *net, const struct net_hdr *hdr, uint64_t cookie,
 				lookup_rtt_sample(net, reg->base,
 						  pn_time_since(now, rep->sent_at));
 			rep->acked = true;
-			reg->anchor = hdr->src;
-			reg->anchor_tag = hdr->src_tag;
+			if (r == 0) {    /* of a small area that is the only one */
+				reg->anchor = hdr->src;
+				reg->anchor_tag = hdr->src_tag;
+			}
 			own_rearm(net);
 			return true;
 		}

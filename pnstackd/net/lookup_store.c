@@ -268,19 +268,19 @@ static bool in_area(const struct net *net, uint64_t area)
 }
 
 /* @raw: room for a record of ours.  Return: the record for the answer, NULL: none */
-static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t area,
+static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t area, bool key,
 				   uint8_t raw[ADDR_RECORD_MAX], size_t *len)
 {
 	const struct stored *s;
 
-	if (!in_area(net, area))
-		return NULL;             /* we are not in that area (any more) */
 	if (memcmp(hit, net->hit, PN_HIT_LEN) == 0) {
 		*len = own_record(net, area, raw, ADDR_RECORD_MAX);
 		if (*len == 0)           /* not registered there, but larger areas will do */
 			*len = own_record(net, 0, raw, ADDR_RECORD_MAX);
 		return *len ? raw : NULL;
 	}
+	if (!key || !in_area(net, area))
+		return NULL;             /* we are not in that area (any more) */
 	s = store_best(net, hit, area);
 	*len = s ? s->len : 0;
 	return s ? store_raw(net, s) : NULL;
@@ -312,7 +312,8 @@ void store_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *p
 		count(net, lookup_limited);
 		return;
 	}
-	const uint8_t *raw = query_record(net, hit, area, own, &raw_len);
+	const uint8_t *raw = query_record(net, hit, area, hdr->flags & NET_HDR_F_KEY, own,
+					  &raw_len);
 	bool fits = LOOKUP_ANSWER_LEN + raw_len <= len;
 
 	pn_wr_init(&w, buf, sizeof(buf));
