@@ -193,5 +193,7 @@ for seed in $seeds; do
 		--seed "$seed" --within 15
 	simulate "grid with loss, seed $seed" --topology grid:7x7 --seed "$seed" --loss 0.05
 	simulate "silent crashes, seed $seed" --topology grid:6x6 --seed "$seed" --kill 4 --silent
+	simulate "a LAN of 30, seed $seed" --topology lan:30 --seed "$seed" --within 8 --kill 3 \
+		--recover-within 12
 done
 exit $failed
