@@ -116,7 +116,7 @@ INSTALLED := $(DAEMON:%=755:%:$(SBINDIR)) $(patsubst %,755:%:$(BINDIR),$(TOOL_BI
 		644:$(B)/peernet.pc:$(LIBDIR)/pkgconfig) \
 	$(patsubst pnstackd/%.in,644:$(B)/%:$(UNITDIR),$(wildcard pnstackd/*.service.in))
 
-.PHONY: all check unit sim soak numbers fuzz e2e demo deps deps-test asan tidy cppcheck \
+.PHONY: all check unit sim soak soak-e2e numbers fuzz e2e demo deps deps-test asan tidy cppcheck \
 	check-layers lint-man install uninstall dist clean help found FORCE
 .DELETE_ON_ERROR .SECONDARY:
 
@@ -203,8 +203,12 @@ sim: $(SIM) ## simulated networks; SEED=N repeats one
 	@$(if $(wildcard tests/sim/run.sh),tests/report.sh sim tests/sim/run.sh,:)
 numbers: $(SIM) ## measure what the network layer promises; SEEDS="1 2" shortens it
 	tests/sim/numbers.sh
-soak: $(SIM) ## new seeds of simulated networks for an hour; SOAK_S=SECONDS
-	tests/sim/soak.sh
+soak: all ## new seeds of simulated networks for an hour; SOAK_S=SECONDS; then soak-e2e
+	@rc=0; tests/sim/soak.sh || rc=1; $(SUBMAKE) soak-e2e || rc=1; exit $$rc
+soak-e2e: all ## 225 daemons: 30 die, 30 cables move, under downloads; SEED=N
+	@GRID_TOPOLOGY=$(CURDIR)/tests/topologies/grid4-0225.json GRID_SEED=$(or $(SEED),1) \
+		GRID_KILLS=30 GRID_MOVES=30 GRID_GETS=8 GRID_BYTES=10000000 \
+		tests/report.sh soak-e2e tests/e2e/inside.sh bats -t tests/e2e/09_grid.bats
 fuzz: $(FUZZ_BIN) ## replay the corpus and mutations of it into each parser
 	@rc=0; for f in $(FUZZERS); do mkdir -p $(B)/corpus/$$f; \
 		tests/report.sh fuzz-$$f $(B)/fuzz-$$f $(if $(FUZZ),-runs=,-n )$(or \

@@ -50,7 +50,7 @@ else
 		echo "inside: this system allows no unprivileged user namespaces; using sudo" >&2
 		sudo -v &&
 			enter sudo "running through sudo, in namespaces of its own" \
-				sudo --preserve-env=PN_BUILD unshare "${spaces[@]}"
+				sudo --preserve-env="PN_BUILD$(printf ',%s' "${!GRID_@}")" unshare "${spaces[@]}"
 	fi
 fi
 echo "inside: cannot make namespaces here (not root, no unprivileged user namespaces)" >&2
