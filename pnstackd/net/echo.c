@@ -285,7 +285,7 @@ static void echo_on_request(struct net *net, uint16_t facet, const struct net_hd
 		count(net, echo_bad);
 		return;
 	}
-	if (!limit_take(&net->echo->replies, hdr->src, now)) {
+	if (!guard_may_answer(net, now) || !limit_take(&net->echo->replies, hdr->src, now)) {
 		count(net, echo_limited);
 		return;
 	}

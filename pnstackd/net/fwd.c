@@ -197,7 +197,8 @@ static void fwd_tell(struct net *net, uint16_t facet, const struct net_hdr *hdr,
 	err.excerpt_len = (uint8_t)pn_min(len, FWD_EXCERPT_MAX);
 	memcpy(err.excerpt, pkt->data + NET_HDR_LEN, err.excerpt_len);
 	len = fwd_error_build(&err, buf, pn_min(len, sizeof(buf)));
-	if (len == 0 || !limit_take(&net->fwd->errors, hdr->src, now)) {
+	if (len == 0 || !guard_may_answer(net, now) ||
+	    !limit_take(&net->fwd->errors, hdr->src, now)) {
 		count(net, fwd_errors_limited);
 		return;
 	}

@@ -62,6 +62,8 @@
 #define SHARE_START 128
 #define SHARE_SHIFT 3                /* a test weighs 1/8 in that share */
 #define IDLE_SHIFT_MAX 5             /* times LOOK_NS, doubled, where there is nobody to ask */
+#define ANSWER_BURST 2500            /* to packets that one neighbour hands us, */
+#define ANSWER_NS PN_US(200)         /* and one more each */
 #define PENALTY_NS PN_S(60)
 #define PENALTY_MAX_NS PN_S(3600)
 #define FORGET_NS PN_S(7200)
@@ -78,6 +80,7 @@ struct watch {
 	uint8_t need;                /* STREAK: so many unanswered requests are too many */
 	uint8_t missed;              /* STREAK: so many were sent; 0: not in a streak */
 	uint16_t round;              /* counts tests; answers to older ones do not count */
+	struct bucket answers;       /* that v's packets got */
 	uint64_t addr;               /* v's, and since when */
 	struct pn_time since;
 	struct pn_time last;         /* test begun */
@@ -160,6 +163,16 @@ unsigned guard_suspects(const struct net *net, uint32_t adj)
 
 	PN_ASSERT(adj < net->guard->max);
 	return w->used ? w->missed : 0;
+}
+
+bool guard_may_answer(struct net *net, struct pn_time now)
+{
+	struct watch *w = net->rx_adj < net->guard->high ? &net->guard->watch[net->rx_adj] : NULL;
+
+	if (!w || !w->used || bucket_take(&w->answers, ANSWER_BURST, ANSWER_NS, now))
+		return true;
+	count(net, guard_bounded);
+	return false;
 }
 
 /* Whom to ask ------------------------------------------------------------------ */

@@ -22,6 +22,11 @@ void guard_on_data(struct net *net, uint32_t adj);
  *  Return: it answers one of our tests */
 bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time now);
 
+/** guard_may_answer() - answers and errors cost us frames, and their limits for all sources
+ *  together must not be used up by one neighbour that invents sources
+ *  Return: the neighbour whose packet is under way has some left; else it is counted */
+bool guard_may_answer(struct net *net, struct pn_time now);
+
 /** guard_suspects() - Return: tests in a row that @adj did not pass; 0: nothing against it */
 unsigned guard_suspects(const struct net *net, uint32_t adj);
 

@@ -265,7 +265,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \
 	X(route_bad_source) X(route_bad_sibling) X(route_limited) X(nbhd_full) X(peer_relookups) X(peer_gone) X(echo_bad) \
 	X(fwd_leaf) X(guard_tests) X(guard_answers) X(guard_given_up) X(guard_spared) \
-	X(guard_expelled)
+	X(guard_expelled) X(guard_bounded)
 enum net_counter_id {
 #define X(name) COUNT_##name,
 	NET_COUNTERS(X)

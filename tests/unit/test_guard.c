@@ -18,6 +18,7 @@
 #define guard_on_data  fake_guard_on_data
 #define guard_on_reply fake_guard_on_reply
 #define guard_suspects fake_guard_suspects
+#define guard_may_answer fake_guard_may_answer
 #include "pnstackd/net/guard.c"
 
 #include "tests/unit/unit.h"
@@ -403,6 +404,24 @@ static void test_penalty(void)
 	end();
 }
 
+/* A neighbour that makes us answer without end uses up its own share alone. */
+static void test_answers(void)
+{
+	begin(9);
+	w.net.rx_adj = 1;
+	for (unsigned i = 0; i < ANSWER_BURST; i++)
+		CU_ASSERT(guard_may_answer(&w.net, w.now));
+	CU_ASSERT(!guard_may_answer(&w.net, w.now));
+	CU_ASSERT_EQUAL(w.net.counters[COUNT_guard_bounded], 1);
+	w.net.rx_adj = 2;
+	CU_ASSERT(guard_may_answer(&w.net, w.now));
+	w.net.rx_adj = NET_RX_NONE;
+	CU_ASSERT(guard_may_answer(&w.net, w.now));
+	w.net.rx_adj = 1;
+	CU_ASSERT(guard_may_answer(&w.net, pn_time_add(w.now, ANSWER_NS)));
+	end();
+}
+
 static CU_TestInfo tests[] = {
 	{ "rare at rest", test_rest },
 	{ "a dropper is expelled in time", test_dropper },
@@ -414,6 +433,7 @@ static CU_TestInfo tests[] = {
 	{ "forged answers", test_forged },
 	{ "the last one is kept", test_spared },
 	{ "the penalty doubles", test_penalty },
+	{ "answers to one neighbour", test_answers },
 	CU_TEST_INFO_NULL,
 };
 
