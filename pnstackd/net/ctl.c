@@ -21,7 +21,7 @@
 
 /* Pools, per level that a chain may have.  In a network at rest a neighbour adds 4 records
  * to what the others tell (chains share their upper ends) and 15 vias, at 1,000 nodes. */
-#define RECS_OF_8_NB 2           /* eighths of a level, for each neighbour */
+#define RECS_OF_8_NB 3           /* eighths of a level, for each neighbour */
 #define RECS_OF_8_FACET 8
 #define VIAS_OF_8 8              /* a neighbour that shares all but the leaf: 2 for each area */
 #define INTERNAL_COST 1          /* of NET_COST_UNIT: a metric must grow with each step */

@@ -92,6 +92,7 @@ struct nb {
 	struct bucket checks;    /* of signatures it may cause */
 	uint64_t again;          /* slots of its chain to be told again, */
 	struct pn_time again_at; /* which we ask for then */
+	bool again_room;         /* some were refused for want of room */
 };
 
 enum dest_kind { DEST_LEADER, DEST_SIBLING };

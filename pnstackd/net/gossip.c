@@ -20,7 +20,8 @@
  *
  * What a neighbour can make us do is bounded: signatures to check by a bucket, records to
  * keep by a quota and by what is spared for our own.  A record that is refused for that
- * is asked for again after AGAIN_NS; until then what was committed before counts.
+ * is asked for again after AGAIN_NS; until then what was committed before counts, if there is
+ * room for both.
  */
 #include "pnstackd/net/ctl_int.h"
 #include "pnstackd/net/nbhd.h"
@@ -59,6 +60,7 @@ void gossip_forget(struct net *net, struct nb *nb)
 	chain_truncate(net, &nb->chain, 0);
 	chain_truncate(net, &nb->sent, 0);
 	nb->again = 0;
+	nb->again_room = false;
 	nb->ready = false;
 }
 
@@ -170,8 +172,10 @@ static rec_ref take_in(struct net *net, uint32_t adj, const struct rec *r, bool 
 		return 0;
 	}
 	ref = rec_intern_for(p, r, net->ctl->rec_spare, adj + 1, net->ctl->rec_quota);
-	if (!ref)
+	if (!ref) {
 		count(net, route_full);
+		net->ctl->nbs[adj].again_room = true;
+	}
 	return ref;
 }
 
@@ -188,7 +192,7 @@ static int on_set(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_tim
 		count(net, ctl_malformed);
 		return PN_EBADMSG;
 	}
-	if (!rec_height_fits(r.base, r.count))
+	if (!rec_height_fits(r.base, r.count, HEIGHT_BELIEF))
 		count(net, ctl_refused_height);
 	else
 		ref = take_in(net, adj, &r, &bad, now);
@@ -240,8 +244,11 @@ static void on_commit(struct net *net, uint32_t adj, struct nb *nb, unsigned n, 
 	chain_truncate(net, &nb->stage, n);
 	if (n < CHAIN_MAX)
 		nb->again &= (1ull << n) - 1;
-	if (nb->again)
+	if (nb->again && !nb->again_room)
 		return;                  /* soon */
+	if (nb->again)                   /* what was before makes room for what is */
+		chain_truncate(net, &nb->chain, 0);
+	nb->again_room = false;
 	nb->ready = nb->stage.n == n && chain_sound(net, &nb->stage);
 	if (nb->ready)
 		chain_copy(net, &nb->chain, &nb->stage);

@@ -10,8 +10,9 @@
  *    slot that S fits in, and tells the leader of S (CANDIDATE), every
  *    CAND_EVERY_NS as long as the two networks differ.
  *  2 The leader of S collects, longer the taller S is, so that small networks
- *    merge first.  It picks the candidate that gives the lowest tree, then the
- *    one towards the network with the most borders, and asks x, by address (ASK).
+ *    merge first.  It picks the candidate that gives the lowest tree, then one that
+ *    has another to the same area or is within a node, so that S does not hang by one
+ *    link, then the lowest slot, and asks x, by address (ASK).
  *  3 x hands the request to y over their link (JOIN), y to the leader of the area
  *    that owns the slot, up its leader route (CLAIM).
  *  4 That leader is the only one that can give the slot away.  It refuses, with an
@@ -21,7 +22,8 @@
  *
  *    Like sizes merge first, also where only a border can see it: x does not graft
  *    S elsewhere, and y takes in no S, while a network smaller than S stands next to
- *    it (smaller_waits()); facets of one node merge last.  Otherwise each leaf of a
+ *    it (smaller_waits()); facets of one node merge last, but where there are only two
+ *    and the second has few neighbours.  Otherwise each leaf of a
  *    hub would hang above all that has merged so far, and the tree would get as high
  *    as hubs have leaves.  The smallest network waits for nobody, so there is always
  *    progress; a neighbour that does not come is waited for SETTLE_MAX_NS at most.
@@ -62,10 +64,10 @@ struct join_msg {
 	uint32_t root_epoch;
 	uint64_t border_addr;    /* x */
 	uint32_t border_adj;     /* x's adjacency to y */
-	uint64_t dest_root;      /* D */
+	uint64_t dest_root;      /* area in D that S would stand beside */
 	uint8_t level, height;   /* slot; expected height of the merged tree */
 	uint64_t reply_addr;     /* y */
-	uint32_t reply_adj;      /* y's adjacency to x */
+	uint32_t reply_adj;      /* y's adjacency to x; CANDIDATE: 1 if they are one node */
 	struct rec rec;
 };
 
@@ -557,7 +559,8 @@ static bool grant(struct net *net, struct facet *f, const struct join_msg *m, st
 	if (!r->parent && pn_time_before(now, f->pend_until))
 		return false;            /* we promised a height ourselves */
 	if (m->level >= root->base &&
-	    !rec_height_fits(m->level + 1, rec_count_sum(root->count, m->rec.count))) {
+	    !rec_height_fits(m->level + 1, rec_count_sum(root->count, m->rec.count),
+			     HEIGHT_GRANT)) {
 		count(net, tree_bounded);
 		return false;            /* nobody would believe in that tree */
 	}

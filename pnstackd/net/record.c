@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define HEIGHT_SLACK 8           /* above 2 log2 of the nodes: counts lag while a tree grows */
-
 /* On the wire, big-endian:
  *
  *   leader identity 32 | boot 8 | nonce 4 | facet 2 | epoch 4 | seq 4 |
@@ -228,11 +226,11 @@ uint8_t rec_count_sum(uint8_t a, uint8_t b)
 	return code;
 }
 
-bool rec_height_fits(uint8_t base, uint8_t count)
+bool rec_height_fits(uint8_t base, uint8_t count, unsigned slack)
 {
 	uint64_t n = rec_count_value(count);
 
-	return base <= HEIGHT_SLACK || 1ull << (base - HEIGHT_SLACK) <= n * n;
+	return base <= slack || 1ull << (base - slack) <= n * n;
 }
 
 /* Pool ------------------------------------------------------------------- */

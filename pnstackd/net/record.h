@@ -76,9 +76,10 @@ uint8_t rec_count_sum(uint8_t a, uint8_t b);
 #define REC_COUNT_ONE 0          /* the code of 1 */
 #define REC_COUNT_LEAF 255       /* 1 as well: a node that carries nobody else's traffic */
 
-/** rec_height_fits() - Return: so many nodes (coarse) may have grown that high: 2 log2 + 8.
- *  Nobody believes in an area that is taller */
-bool rec_height_fits(uint8_t base, uint8_t count);
+/** rec_height_fits() - Return: so many nodes (coarse) may have grown 2 log2 + @slack high */
+bool rec_height_fits(uint8_t base, uint8_t count, unsigned slack);
+#define HEIGHT_GRANT 8           /* no slot is given that makes a tree taller */
+#define HEIGHT_BELIEF 12         /* nobody believes in an area that is; counts may lag */
 
 /* Pool of versions ------------------------------------------------------- */
 

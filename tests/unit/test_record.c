@@ -309,12 +309,12 @@ static void test_quota(void)
 
 static void test_height_fits(void)
 {
-	CU_ASSERT(rec_height_fits(8, REC_COUNT_ONE));
-	CU_ASSERT(!rec_height_fits(9, REC_COUNT_ONE));
-	CU_ASSERT(rec_height_fits(10, 8));               /* two nodes */
-	CU_ASSERT(!rec_height_fits(11, 8));
-	CU_ASSERT(rec_height_fits(28, 80));              /* 1,024 */
-	CU_ASSERT(!rec_height_fits(29, 80));
+	CU_ASSERT(rec_height_fits(8, REC_COUNT_ONE, 8));
+	CU_ASSERT(!rec_height_fits(9, REC_COUNT_ONE, 8));
+	CU_ASSERT(rec_height_fits(10, 8, 8));               /* two nodes */
+	CU_ASSERT(!rec_height_fits(11, 8, 8));
+	CU_ASSERT(rec_height_fits(28, 80, 8));              /* 1,024 */
+	CU_ASSERT(!rec_height_fits(29, 80, 8));
 }
 
 static CU_TestInfo tests[] = {
