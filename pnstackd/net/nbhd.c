@@ -26,7 +26,7 @@
  * Receiving.  One index for all: our own facets, neighbours, and what these told, sorted
  * by address.  The nearest place to an address is then next to where a binary search ends.
  * Messages append behind the sorted part; nbhd_tick() puts it in order.  A neighbour may
- * fill at most half of what is free: nobody can crowd out the others.
+ * fill at most half of it: nobody alone can crowd out the others.
  *
  * A wrong entry, old or a lie, costs a packet at most a detour: the level falls with each
  * shortcut (fwd_hop.c).
@@ -40,10 +40,9 @@
 
 #include <string.h>
 
-#define INDEX_MIN 512           /* entries of the index, and so many more per adjacency */
+#define INDEX_MIN 640           /* entries of the index, and so many more per adjacency */
 #define INDEX_PER_ADJ 32
 #define INDEX_MAX 32768
-#define SHARE_MIN 64             /* what a neighbour may fill while there is any room */
 #define OWN_MIN 64              /* entries of our own list, and so many more per adjacency */
 #define OWN_PER_ADJ 3
 #define OWN_FACETS_MAX 128       /* other facets of one neighbour that are told on */
@@ -678,12 +677,13 @@ static void on_gone(struct nbhd *n, uint32_t adj, uint64_t addr)
 	}
 }
 
-static void on_address(struct net *net, struct nbhd *n, uint32_t adj, uint64_t addr, bool neighbour)
+static void on_address(struct net *net, struct nbhd *n, uint32_t adj, uint64_t addr,
+		       bool neighbour)
 {
 	struct told *t = &n->told[adj];
 	uint32_t left = n->index_max > n->index_count ? n->index_max - n->index_count : 0;
 
-	if (left == 0 || (t->count >= SHARE_MIN && t->count >= left)) {
+	if (left == 0 || t->count >= n->index_max / 2) {
 		count(net, nbhd_full);
 		return;
 	}

@@ -163,7 +163,8 @@ void route_fd_adopt(struct net *net, struct dest *d, const struct via *v)
 	*fd_room(net, d) = (struct fd){v->router, v->seqno, v->metric, ++d->fd_uses};
 }
 
-static void fd_update(struct net *net, struct dest *d, uint64_t router, uint16_t seqno, uint16_t metric)
+static void fd_update(struct net *net, struct dest *d, uint64_t router, uint16_t seqno,
+		      uint16_t metric)
 {
 	const struct fd *known = route_fd(d, router);
 	struct fd *fd = known ? &d->fd[known - d->fd] : NULL;

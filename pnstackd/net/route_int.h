@@ -36,7 +36,8 @@ static inline struct via *via_find(const struct net *net, const struct dest *d, 
 
 static inline bool via_heard(const struct facet *f, const struct via *v)
 {
-	return v->direct || (!v->unfit && v->router && v->router != f->node_id && v->metric < NET_METRIC_INF);
+	return v->direct || (!v->unfit && v->router && v->router != f->node_id &&
+			     v->metric < NET_METRIC_INF);
 }
 
 /** route_fd() - the feasibility distance for a source; NULL: none kept */
