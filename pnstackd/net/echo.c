@@ -4,8 +4,10 @@
  * A ping first waits for its peer to be looked up (it holds the peer open
  * meanwhile), then for an answer.  When the network says that there is no way to the
  * peer's address, or that somebody else has it, peer.c looks it up again, and the ping is
- * sent once more, at most PING_AGAIN times: the peer may have moved.  The table is a ring: 256 pings later (or
- * as many as configured) it is forgotten, answered or not; there is no timer. */
+ * sent once more, at most PING_AGAIN times: the peer may have moved.
+ *
+ * The table is a ring: 256 pings later (or as many as configured) one is forgotten,
+ * answered or not; there is no timer. */
 #include "pnstackd/net/echo.h"
 #include "pnstackd/net/guard.h"
 #include "pnstackd/net/peer.h"

@@ -471,7 +471,8 @@ static int peer_resolve(struct net *net, struct peer *p, struct pn_time now)
 	p->looking = rc == 0;
 	p->state = PEER_RESOLVING;
 	if (!p->looking)                 /* too many at once: our turn comes */
-		timer_set(net, &p->timer, pn_time_add(now, BUSY_NS + net_random_u64(net) % BUSY_NS));
+		timer_set(net, &p->timer,
+			  pn_time_add(now, BUSY_NS + net_random_u64(net) % BUSY_NS));
 	return 0;
 }
 

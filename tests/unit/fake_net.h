@@ -736,6 +736,7 @@ FAKE uint32_t w_adj_add(unsigned u, unsigned v, enum adj_kind kind)
 					   .cost = kind == ADJ_INTERNAL ? 0 : 16,
 				   .payload_max = 1500 };
 	memcpy(a->pub.id, w.node[w.vertex[v].node]->net.id, PN_ID_LEN);
+	memcpy(a->pub.hit, w.node[w.vertex[v].node]->net.hit, PN_HIT_LEN);
 	return n->adjs++;
 }
 

@@ -211,6 +211,7 @@ static void lost(void)
 	w.vertex[5].addr = w_free_addr();
 	w_measure();
 	w_net(5)->lookup->ready = false;
+	w.node[4]->adj[1].pub.up = false;
 	for (i = 0; i < 400 && !w_event_of(0, NET_EV_PEER_FAILED, &ev); i++) {
 		net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
 		w_run(PN_MS(100));
@@ -336,6 +337,56 @@ static void an_active_peer_is_refreshed(void)
 	CU_ASSERT(w_count(0, COUNT_lookup_queries) > queries);
 	CU_ASSERT_EQUAL(peer_at(w_net(0), p)->state, PEER_KNOWN);
 	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 2);
+	w_end();
+}
+
+/* More lookups than there is room for: each gets its turn. */
+static void many_at_once(void)
+{
+	unsigned resolved = 0;
+	struct net_event ev;
+
+	w_line(40);
+	w_start(1, 256, 64);
+	w_run(PN_S(3));
+	w_net(0)->lookup->query_max = 3;
+	for (unsigned i = 1; i < 40; i++) {
+		net_peer p = net_peer_open(w_net(0), w_net(i)->hit, w.now);
+
+		net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	}
+	CU_ASSERT(w_count(0, COUNT_lookup_busy) >= 36);
+	w_run(PN_S(6));
+	while (w_event_of(0, NET_EV_PEER_RESOLVED, &ev))
+		resolved++;
+	CU_ASSERT_EQUAL(resolved, 39);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_peer_failed), 0);
+	w_end();
+}
+
+/* Who has moved but is still a neighbour of before gets what goes to the old address, and
+ * its correspondent is told. */
+static void moved_next_door(void)
+{
+	uint64_t queries;
+	net_peer p;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(300, 7), w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 1);
+	queries = w_count(0, COUNT_lookup_queries);
+	w_move(5, w_free_addr());
+	net_send_peer(w_net(0), p, w_packet(300, 7), w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 2);
+	CU_ASSERT_EQUAL(w_count(4, COUNT_fwd_old_place), 1);
+	CU_ASSERT_EQUAL(w_count(5, COUNT_lookup_moved), 1);
+	CU_ASSERT_EQUAL(peer_target(w_net(0), peer_at(w_net(0), p), w.now), w.vertex[5].addr);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries);
 	w_end();
 }
 
@@ -483,6 +534,8 @@ static CU_TestInfo tests[] = {
 	{ "path mtu", path_mtu },
 	{ "several addresses", several_addresses },
 	{ "an active peer is refreshed", an_active_peer_is_refreshed },
+	{ "many at once", many_at_once },
+	{ "moved next door", moved_next_door },
 	{ "ping", ping },
 	{ "trace", trace },
 	{ "false answers", false_answers },
