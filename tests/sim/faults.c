@@ -22,7 +22,8 @@
 #define PING_SPREAD_S 2.0
 #define PING_WAIT_S 2.0
 
-static void later(struct faults *f, uint32_t fault, enum fault_stage stage, uint64_t at_ns, uint32_t arg)
+static void later(struct faults *f, uint32_t fault, enum fault_stage stage, uint64_t at_ns,
+		  uint32_t arg)
 {
 	struct pending p = { .at_ns = at_ns, .seq = f->seq++, .fault = fault,
 			     .stage = stage, .arg = arg };
@@ -37,12 +38,14 @@ static void later(struct faults *f, uint32_t fault, enum fault_stage stage, uint
 	f->pending[i] = p;
 }
 
-static void later_s(struct faults *f, uint32_t fault, enum fault_stage stage, double in_s, uint32_t arg)
+static void later_s(struct faults *f, uint32_t fault, enum fault_stage stage, double in_s,
+		    uint32_t arg)
 {
 	later(f, fault, stage, f->sim->now.ns + (uint64_t)(in_s * 1e9), arg);
 }
 
-void faults_later(struct faults *f, uint32_t fault, enum fault_stage stage, uint64_t in_ns, uint32_t arg)
+void faults_later(struct faults *f, uint32_t fault, enum fault_stage stage, uint64_t in_ns,
+		  uint32_t arg)
 {
 	later(f, fault, stage, f->sim->now.ns + in_ns, arg);
 }
