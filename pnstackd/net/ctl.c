@@ -23,7 +23,8 @@
  * to what the others tell (chains share their upper ends) and 15 vias, at 1,000 nodes. */
 #define RECS_OF_8_NB 3           /* eighths of a level, for each neighbour */
 #define RECS_OF_8_FACET 8
-#define VIAS_OF_8 8              /* a neighbour that shares all but the leaf: 2 for each area */
+#define VIAS_OF_8 12             /* a neighbour that shares all but the leaf: 2 for each area,
+                                  * and chains are longer while a network forms */
 #define INTERNAL_COST 1          /* of NET_COST_UNIT: a metric must grow with each step */
 
 static uint16_t facet_limit(const struct net_config *cfg)
@@ -193,7 +194,7 @@ static int facet_new(struct net *net, struct pn_time now)
 	f = &c->facets[n];
 	f->index = n;
 	if (!tree_facet_init(net, f)) {
-		count(net, route_full);
+		count(net, rec_full);
 		return -1;
 	}
 	if (n > 0) {                     /* the first step is what connects it */

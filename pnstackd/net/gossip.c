@@ -173,7 +173,7 @@ static rec_ref take_in(struct net *net, uint32_t adj, const struct rec *r, bool 
 	}
 	ref = rec_intern_for(p, r, net->ctl->rec_spare, adj + 1, net->ctl->rec_quota);
 	if (!ref) {
-		count(net, route_full);
+		count(net, rec_full);
 		net->ctl->nbs[adj].again_room = true;
 	}
 	return ref;

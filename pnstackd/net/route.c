@@ -54,7 +54,7 @@ static struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 	} else if (c->via_fresh < c->via_max) {
 		ref = ++c->via_fresh;
 	} else {
-		count(net, route_full);
+		count(net, via_full);
 		return NULL;
 	}
 	v = via_at(net, ref);
@@ -324,7 +324,7 @@ static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind ki
 			want_again(net, f, d, a);
 		return d;
 	}
-	count(net, route_full);
+	count(net, dest_full);
 	return NULL;
 }
 

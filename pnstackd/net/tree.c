@@ -306,7 +306,7 @@ bool tree_replace(struct net *net, struct facet *f, unsigned i, struct rec *r, s
 	rec_sign(net, r);
 	ref = rec_intern(&net->ctl->recs, r, 0);
 	if (!ref) {
-		count(net, route_full);
+		count(net, rec_full);
 		return false;
 	}
 	rec_put(&net->ctl->recs, f->chain.at[i]);

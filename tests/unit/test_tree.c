@@ -365,7 +365,7 @@ static void test_again(void)
 	CU_ASSERT(tree_replace(lab->net[led], facet_of(led), 1, &p, lab->now));
 	lab_run(lab, PN_MS(200));
 	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count + 1);
-	CU_ASSERT(counter(1 - led, "route_full") > 0);
+	CU_ASSERT(counter(1 - led, "rec_full") > 0);
 	lab->net[1 - led]->ctl->rec_quota = 100;
 	lab_run(lab, PN_S(1));
 	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count);
@@ -445,7 +445,7 @@ static void test_pool_full(void)
 	lab_run(lab, PN_S(3));
 	CU_ASSERT_EQUAL(lab_neighbours(lab, 0), 10);
 	CU_ASSERT_EQUAL(net_facet_count(net), 1);
-	CU_ASSERT(counter(0, "route_full") > 0);
+	CU_ASSERT(counter(0, "rec_full") > 0);
 	done();
 }
 
