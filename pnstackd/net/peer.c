@@ -309,6 +309,11 @@ void net_peer_close(struct net *net, net_peer peer)
 	if (p->waiting > 0)
 		wait_drop(net, p, p->waiting);
 	timer_set(net, &p->timer, PN_TIME_NEVER);
+	if (!p->looking) {               /* what the timer would have begun nobody waits for */
+		p->suspect = false;
+		if (p->state == PEER_RESOLVING)
+			p->state = PEER_NONE;
+	}
 	idle_append(net->peers, p);
 }
 

@@ -125,6 +125,32 @@ static void bounded_waiting(void)
 	w_end();
 }
 
+/* Closed while it waits for its turn to be looked up, and opened again: it is asked for. */
+static void closed_while_busy(void)
+{
+	net_peer p;
+
+	w_line(6);
+	w_start(1, 128, 16);
+	w_run(PN_S(2));
+	for (unsigned i = 0; i < LOOKUP_QUERIES; i++) {
+		uint8_t hit[PN_HIT_LEN] = { 0x20, 7, (uint8_t)i };
+
+		net_lookup(w_net(0), hit, i, w.now);
+	}
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	CU_ASSERT_EQUAL(peer_at(w_net(0), p)->state, PEER_RESOLVING);
+	CU_ASSERT(!peer_at(w_net(0), p)->looking);
+	net_peer_close(w_net(0), p);
+	w_run(PN_S(20));                 /* the queries end */
+	CU_ASSERT_EQUAL(net_peer_open(w_net(0), w_net(5)->hit, w.now), p);
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	w_run(PN_S(2));
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 1);
+	w_end();
+}
+
 /* The peer gets another address, somebody else gets the old one. */
 static void moving(void)
 {
@@ -527,6 +553,7 @@ static CU_TestInfo tests[] = {
 	{ "found and sent", found_and_sent },
 	{ "ourselves", ourselves },
 	{ "bounded waiting", bounded_waiting },
+	{ "closed while busy", closed_while_busy },
 	{ "moving", moving },
 	{ "moving, told by the peer", moving_told },
 	{ "lost", lost },
