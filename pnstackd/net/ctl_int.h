@@ -39,6 +39,10 @@
 #define SETTLE_MAX_NS PN_S(5)        /* so long is a neighbour in another network waited for */
 #define SIGN_BURST 400               /* signatures of one neighbour checked at once, */
 #define SIGN_REFILL_NS PN_MS(5)      /* and one more each */
+#define COMMIT_BURST 256             /* the same for chains that it commits, */
+#define COMMIT_REFILL_NS PN_MS(5)
+#define REPEAT_BURST 256             /* and for slots that it wants to be told again */
+#define REPEAT_REFILL_NS PN_MS(5)
 #define BEAT_NS PN_S(4)              /* leader's sequence number, times 2^(level/2) */
 
 struct chain {
@@ -90,6 +94,8 @@ struct nb {
 	struct bucket slots;     /* it may take */
 	struct bucket requests;  /* for sequence numbers, that we follow */
 	struct bucket checks;    /* of signatures it may cause */
+	struct bucket commits;   /* of chains that it may commit */
+	struct bucket repeats;   /* of slots that we tell it again */
 	uint64_t again;          /* slots of its chain to be told again, */
 	struct pn_time again_at; /* which we ask for then */
 	bool again_room;         /* some were refused for want of room */

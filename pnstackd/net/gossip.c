@@ -18,8 +18,9 @@
  *   WANT    destination kind 1 | area 8: tell that route again, we lost it
  *   AGAIN   slot 1: tell that slot again, we could not take it
  *
- * What a neighbour can make us do is bounded: signatures to check by a bucket, records to
- * keep by a quota and by what is spared for our own.  A record that is refused for that
+ * What a neighbour can make us do is bounded: signatures to check, chains to commit and
+ * slots to tell again by buckets, records to keep by a quota and by what is spared for our
+ * own.  A record (with a commit too many: the first) that is refused for that
  * is asked for again after AGAIN_NS; until then what was committed before counts, if there is
  * room for both.
  */
@@ -179,6 +180,14 @@ static rec_ref take_in(struct net *net, uint32_t adj, const struct rec *r, bool 
 	return ref;
 }
 
+static void ask_again(struct net *net, struct nb *nb, unsigned slot)
+{
+	if (!nb->again)
+		nb->again_at = pn_time_add(net->now, AGAIN_NS);
+	nb->again |= 1ull << slot;
+	facet_poke(net, facet_at(net, nb->facet), nb->again_at);
+}
+
 static int on_set(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
@@ -201,10 +210,7 @@ static int on_set(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_tim
 		nb->again &= ~(1ull << slot);
 		return 0;
 	}
-	if (!nb->again)
-		nb->again_at = pn_time_add(now, AGAIN_NS);
-	nb->again |= 1ull << slot;
-	facet_poke(net, facet_at(net, nb->facet), nb->again_at);
+	ask_again(net, nb, slot);
 	return 0;
 }
 
@@ -230,6 +236,10 @@ static bool chain_sound(const struct net *net, const struct chain *c)
 
 static void on_again(struct net *net, struct nb *nb, unsigned slot)
 {
+	if (!bucket_take(&nb->repeats, REPEAT_BURST, REPEAT_REFILL_NS, net->now)) {
+		count(net, ctl_bounded);
+		return;                  /* it asks once more */
+	}
 	if (slot < nb->sent.n)
 		slot_set(net, &nb->sent, slot, 0);
 	nb->sent_commit = false;
@@ -244,6 +254,11 @@ static void on_commit(struct net *net, uint32_t adj, struct nb *nb, unsigned n, 
 	chain_truncate(net, &nb->stage, n);
 	if (n < CHAIN_MAX)
 		nb->again &= (1ull << n) - 1;
+	if (!bucket_take(&nb->commits, COMMIT_BURST, COMMIT_REFILL_NS, now)) {
+		count(net, ctl_bounded);
+		ask_again(net, nb, 0);
+		return;
+	}
 	if (nb->again && !nb->again_room)
 		return;                  /* soon */
 	if (nb->again)                   /* what was before makes room for what is */

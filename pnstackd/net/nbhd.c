@@ -26,7 +26,8 @@
  * Receiving.  One index for all: our own facets, neighbours, and what these told, sorted
  * by address.  The nearest place to an address is then next to where a binary search ends.
  * Messages append behind the sorted part; nbhd_tick() puts it in order.  A neighbour may
- * fill at most half of it: nobody alone can crowd out the others.
+ * fill at most half of it: nobody alone can crowd out the others; and it may tell no
+ * more than NEWS_BURST entries at once, then one each NEWS_NS: the rest is passed over.
  *
  * A wrong entry, old or a lie, costs a packet at most a detour: the level falls with each
  * shortcut (fwd_hop.c).
@@ -49,6 +50,10 @@
 #define TELL_NS PN_MS(300)       /* between two changes of our own list */
 #define SCAN_MAX 96              /* entries of the index that one search looks at */
 #define REL_MAX 8
+#define NEWS_BURST 16384         /* entries that one neighbour may tell at once: a hub's list, */
+#define NEWS_NS PN_US(200)       /* and one more each */
+#define NEWS_RESET 64            /* to forget all costs so many */
+#define TAIL_MAX 1024            /* not in order yet; what goes is searched there one by one */
 #define ENTRY_ROOM 48            /* bytes that an entry worth sending may take */
 
 #define TOLD_RESET 1u
@@ -82,6 +87,7 @@ struct told {                        /* by adjacency */
 	uint32_t facets;             /* of them, told on: counted in want_facets() */
 	bool reset;                  /* must be told to forget */
 	bool any;                    /* has been told something */
+	struct bucket news;          /* that it may tell */
 };
 
 struct nbhd {
@@ -691,6 +697,17 @@ static void on_address(struct net *net, struct nbhd *n, uint32_t adj, uint64_t a
 	index_add(n, addr, adj, neighbour ? PLACE_BEYOND : PLACE_FACET, neighbour ? 2 : 1);
 }
 
+/* Return: the neighbour may tell @entries more, and they are counted */
+static bool news_take(struct net *net, struct told *t, unsigned entries)
+{
+	while (entries > 0 && bucket_take(&t->news, NEWS_BURST, NEWS_NS, net->now))
+		entries--;
+	if (entries == 0)
+		return true;
+	count(net, nbhd_bounded);
+	return false;
+}
+
 void nbhd_on_entry(struct net *net, uint32_t adj, struct pn_rd *rd)
 {
 	struct nbhd *n = nbhd_of(net);
@@ -702,6 +719,10 @@ void nbhd_on_entry(struct net *net, uint32_t adj, struct pn_rd *rd)
 		count(net, ctl_malformed);
 		return;
 	}
+	if (!news_take(net, t, flags & TOLD_RESET ? NEWS_RESET : 1))
+		return;
+	if (n->index_count - n->sorted > TAIL_MAX)
+		index_order(net, n);
 	if (flags & TOLD_RESET)
 		forget_told(n, adj);
 	t->base = base;
@@ -709,7 +730,7 @@ void nbhd_on_entry(struct net *net, uint32_t adj, struct pn_rd *rd)
 	while (rd->left) {
 		uint64_t rel = rel_read(rd, &head);
 
-		if (rd->bad)
+		if (rd->bad || !news_take(net, t, 1))
 			break;
 		if (head & TOLD_GONE)
 			on_gone(n, adj, rel ^ t->applied);

@@ -255,7 +255,8 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(ctl_stale) X(ctl_foreign) X(ctl_refused_height) \
 	X(tree_joins) X(tree_grants) X(tree_refusals) X(tree_detaches) \
 	X(tree_orphans) X(tree_rebuilds) X(tree_no_slot) X(tree_bounded) \
-	X(ctl_checks_bounded) X(tree_successions) X(tree_adoptions) X(ctl_bad_deputy) \
+	X(ctl_checks_bounded) X(ctl_bounded) X(tree_successions) X(tree_adoptions) \
+	X(ctl_bad_deputy) \
 	X(route_requests) X(route_updates) X(via_full) X(dest_full) X(rec_full) X(lookup_queries) \
 	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
 	X(lookup_bad) X(lookup_elsewhere) X(lookup_crowded) X(lookup_replayed) \
@@ -263,7 +264,8 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
 	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) \
 	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \
-	X(route_bad_source) X(route_bad_sibling) X(route_limited) X(nbhd_full) X(peer_relookups) X(peer_gone) X(echo_bad) \
+	X(route_bad_source) X(route_bad_sibling) X(route_limited) X(nbhd_full) \
+	X(nbhd_bounded) X(peer_relookups) X(peer_gone) X(echo_bad) \
 	X(fwd_leaf) X(guard_tests) X(guard_answers) X(guard_given_up) X(guard_spared) \
 	X(guard_expelled) X(guard_bounded)
 enum net_counter_id {

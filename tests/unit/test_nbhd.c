@@ -184,6 +184,12 @@ static void crowded(void)
 	nbhd_tick(lab->net[0], lab->now);
 	CU_ASSERT(sees(0, at2 ^ one, 2));
 	CU_ASSERT(sees(0, at1 ^ UINT64_C(1) << 40, 2));
+	/* nor does it keep us busy: so much at once is enough, for a while */
+	CU_ASSERT_EQUAL(counters("nbhd_bounded"), 200 - 16384 / 101);
+	tell(0, a1, 1, rel, 1);
+	CU_ASSERT(sees(0, at1 ^ UINT64_C(1) << 40, 2));
+	lab_run(lab, PN_MS(50));
+	lab->net[0]->now = lab->now;
 	tell(0, a1, 1, rel, 1);          /* forget all, but this */
 	nbhd_tick(lab->net[0], lab->now);
 	CU_ASSERT(!sees(0, at1 ^ UINT64_C(1) << 40, 2));

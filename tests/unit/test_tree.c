@@ -384,6 +384,30 @@ static void test_one_commit(void)
 	done();
 }
 
+/* Commits, and slots to be told again, cost something: a neighbour gets so many at once. */
+static void test_commits_bounded(void)
+{
+	static const uint8_t commit[] = { CTL_UPDATE, 0, 0, ENTRY_COMMIT, 2 };
+	static const uint8_t again[] = { CTL_UPDATE, 0, 0, ENTRY_AGAIN, 0 };
+	uint32_t adj;
+
+	pair_and_stranger(11);
+	adj = adj_to(0, 1);
+	for (int i = 0; i < 2 * COMMIT_BURST; i++)
+		ctl_on_msg(lab->net[0], adj, commit, sizeof(commit), lab->now);
+	CU_ASSERT(counter(0, "ctl_bounded") >= COMMIT_BURST);
+	CU_ASSERT(lab->net[0]->ctl->nbs[adj].again != 0);
+	for (int i = 0; i < 2 * REPEAT_BURST; i++)
+		ctl_on_msg(lab->net[0], adj, again, sizeof(again), lab->now);
+	CU_ASSERT(counter(0, "ctl_bounded") >= COMMIT_BURST + REPEAT_BURST);
+	/* what was refused is asked for, and comes */
+	lab_run(lab, PN_S(1));
+	CU_ASSERT(lab->net[0]->ctl->nbs[adj].ready);
+	CU_ASSERT_EQUAL(lab->net[0]->ctl->nbs[adj].again, 0);
+	CU_ASSERT(lab_merged(lab, 0, 1));
+	done();
+}
+
 /* Facets ----------------------------------------------------------------------------------- */
 
 static void hub(uint64_t seed, int leaves)
@@ -463,6 +487,7 @@ static CU_TestInfo tests[] = {
 	{ "window full", test_window },
 	{ "told again", test_again },
 	{ "one commit each", test_one_commit },
+	{ "commits are bounded", test_commits_bounded },
 	{ "facets", test_facets },
 	{ "pool of records full", test_pool_full },
 	CU_TEST_INFO_NULL,
