@@ -8,12 +8,13 @@
  * the link's, or NET_CONTROL_BPS, and holds CAP_BURST bytes, enough for a start or
  * for a neighbour that comes back.
  *
- * Every control frame is charged, with the header of the link.  Hellos, handshakes and
+ * Every sealed control frame is charged, with the header of the link.  Hello records and
  * acknowledgements go out whether there is anything in the bucket or not: they are few
- * and small, and without them the adjacency dies.  While it is empty reliable messages
- * wait (what waits is state that is sent when its turn comes, not a queue: gossip.c),
- * and soft ones are dropped and counted.  Packets are not control traffic, whatever
- * they carry.
+ * and small, and without them the adjacency dies; what they overdraw is bounded.  While
+ * it is empty reliable messages wait (what waits is state that is sent when its turn
+ * comes, not a queue: gossip.c), and soft ones are dropped and counted.  Handshakes and
+ * multicast hellos have limits of their own (adj_hs.c, adj_ring.c) and are not charged.
+ * Packets are not control traffic, whatever they carry.
  */
 #include "pnstackd/net/adj_int.h"
 
@@ -43,12 +44,15 @@ static struct cap *cap_of(const struct net *net, uint32_t i)
 
 void cap_charge(struct net *net, uint32_t i, size_t len, struct pn_time now)
 {
+	struct link *l = link_of(net, pub_of(net, i)->link);
 	struct cap *c = cap_of(net, i);
 
-	link_of(net, pub_of(net, i)->link)->control.bytes += len;
+	len += l->cfg.kind == NET_LINK_ETHERNET ? HDR_ETHERNET : HDR_UDP_IP;
+	l->control.bytes += len;
 	if (pn_time_before(c->full_at, now))
 		c->full_at = now;
-	c->full_at = pn_time_add(c->full_at, len * c->byte_ns);
+	c->full_at = pn_time_min(pn_time_add(c->full_at, len * c->byte_ns),
+				 pn_time_add(now, 2 * CAP_BURST * c->byte_ns));
 }
 
 struct pn_time cap_wait(const struct net *net, uint32_t i, struct pn_time now)

@@ -84,7 +84,7 @@ static void send_open(struct net *net, uint32_t i, struct pn_time now)
 	}
 	a->ack_now = false;
 	a->ack_at = a->owe_at = PN_TIME_NEVER;
-	cap_charge(net, i, pkt->len + FRAME_OVERHEAD + HDR_UDP_IP, now);
+	cap_charge(net, i, pkt->len + FRAME_OVERHEAD, now);
 	seal_control(net, i, pkt, a->open_what);
 }
 
@@ -436,12 +436,12 @@ static void on_message(struct net *net, uint32_t i, struct pn_rd *r, struct pn_t
 		adj_to_tree(net, i, now);
 	}
 	ctlq_mark(net, i);
-	if (seq != a->ctl_expect) {
-		a->ack_now = true;	/* the other side is behind, or something got lost */
-		return;
-	}
-	a->ctl_expect++;
+	/* one that is not the next is answered, too, as the other side may be behind; but
+	 * not each at once: acknowledgements are not held back by the cap */
 	a->ack_at = pn_time_min(a->ack_at, pn_time_add(now, ACK_DELAY_NS));
+	if (seq != a->ctl_expect)
+		return;
+	a->ctl_expect++;
 	ctl_on_msg(net, i, r->at, r->left, now);
 }
 

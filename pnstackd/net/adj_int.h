@@ -382,7 +382,8 @@ void session_wipe(struct session *s);
 
 /* adj_cap.c */
 void cap_init(struct cap *c, const struct net_link_config *cfg);
-/** cap_charge() - a control frame of @len bytes goes out to entry @i, in any case */
+/** cap_charge() - a control frame of @len bytes, and the link's header, goes out to entry @i, in
+ *  any case */
 void cap_charge(struct net *net, uint32_t i, size_t len, struct pn_time now);
 /** cap_wait() - Return: when messages may go out to entry @i; not after @now: they may */
 struct pn_time cap_wait(const struct net *net, uint32_t i, struct pn_time now);

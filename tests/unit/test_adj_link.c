@@ -106,6 +106,34 @@ static void test_cap(void)
 	done();
 }
 
+/* Whatever a neighbour says: not an acknowledgement for each, and no debt without end. */
+static void test_flood(void)
+{
+	uint8_t rec[] = { 2, 0, 3, 0x40, 0, 250 };     /* a message far ahead of the next */
+	struct net_link_config cfg = { .mtu = 1400, .listen = true, .control_bps = 8000 };
+	uint64_t acks;
+
+	nodes(1, 2);
+	start_all();
+	lab_wire(lab, NET_LINK_TUNNEL, PN_MS(1));
+	lab_plug_cfg(lab, 0, 0, &cfg);
+	lab_plug_cfg(lab, 0, 1, &cfg);
+	lab_dial(lab, 0, 0, 1, NULL);
+	lab_run(lab, PN_S(5));
+	acks = counter(0, "tx_ack_bytes");
+	for (int i = 0; i < 1000; i++) {
+		ctlq_on_records(lab->net[0], 0, rec, sizeof(rec), lab->now);
+		lab_run(lab, PN_MS(1));
+	}
+	CU_ASSERT(counter(0, "tx_ack_bytes") - acks > 0);
+	CU_ASSERT(counter(0, "tx_ack_bytes") - acks < 45 * 100);
+	for (int i = 0; i < 1000; i++)
+		cap_charge(lab->net[0], 0, 1000, lab->now);
+	CU_ASSERT(pn_time_until(lab->now, cap_wait(lab->net[0], 0, lab->now)) <=
+		  PN_S(CAP_BURST / 1000 + 1));
+	done();
+}
+
 static void test_cap_default(void)
 {
 	struct net_link_config cfg = { .kind = NET_LINK_TUNNEL };
@@ -176,6 +204,7 @@ static CU_TestInfo tests[] = {
 	{ "rate", test_rate },
 	{ "hysteresis", test_hysteresis },
 	{ "cap", test_cap },
+	{ "flood", test_flood },
 	{ "cap, default", test_cap_default },
 	{ "path mtu", test_path_mtu },
 	CU_TEST_INFO_NULL,
