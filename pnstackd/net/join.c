@@ -456,6 +456,10 @@ static void joined(struct net *net, struct facet *f, const struct join_msg *m, s
 	bit = rec_lists(&m->rec, root->id, root->epoch, root->leader);
 	if (bit < 0 || m->rec.base <= root->base)
 		return;                  /* we have grown since, or it is not about us */
+	if (!rec_height_fits(m->rec.base, m->rec.count, HEIGHT_BELIEF)) {
+		count(net, ctl_refused_height);
+		return;                  /* nobody else would follow us there */
+	}
 	if (rec_verify(&m->rec)) {
 		count(net, ctl_bad_signature);
 		return;

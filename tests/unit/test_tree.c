@@ -165,6 +165,41 @@ static void test_foreign(void)
 	done();
 }
 
+/* A member tells the root's leader of a parent that nobody would believe in. */
+static void test_tall_parent(void)
+{
+	static const uint8_t head[] = { CTL_JOIN, 7, 200, 1 };     /* JOINED, with a record */
+	uint8_t buf[256];
+	const struct rec *root;
+	struct pn_wr w;
+	struct net *net;
+	struct rec p;
+	int led;
+
+	pair_and_stranger(12);
+	root = root_of(0);
+	led = root->leader == facet_of(0)->node_id ? 0 : 1;
+	net = lab->net[led];
+	rec_init(&p, lab->net[2], 0, 1);
+	p.base = 40;
+	p.child[0] = (struct rec_child){ root->id, root->leader, root->epoch, root->count };
+	rec_sign(lab->net[2], &p);
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_bytes(&w, head, sizeof(head));
+	pn_wr_u64(&w, root->id);
+	pn_wr_u64(&w, root->id);
+	for (int i = 0; i < 58 - 20; i++)
+		pn_wr_u8(&w, 0);
+	rec_build(&w, &p);
+	CU_ASSERT(pn_wr_ok(&w));
+	net->now = lab->now;
+	ctl_on_soft(net, adj_to(led, 1 - led), buf, w.len, lab->now);
+	CU_ASSERT_EQUAL(counter(led, "ctl_malformed"), 0);
+	CU_ASSERT_EQUAL(counter(led, "ctl_refused_height"), 1);
+	CU_ASSERT_EQUAL(root_of(led)->parent, 0);
+	done();
+}
+
 /* Many keys behind one link do not get many slots. */
 static void test_budget(void)
 {
@@ -488,6 +523,7 @@ static CU_TestInfo tests[] = {
 	{ "told again", test_again },
 	{ "one commit each", test_one_commit },
 	{ "commits are bounded", test_commits_bounded },
+	{ "a parent too tall", test_tall_parent },
 	{ "facets", test_facets },
 	{ "pool of records full", test_pool_full },
 	CU_TEST_INFO_NULL,
