@@ -98,7 +98,7 @@ uint64_t facet_root(const struct net *net, uint16_t facet)
 
 uint16_t ctl_link_facet(const struct net *net, int link)
 {
-	int f = link >= 0 && link < NET_LINK_MAX ? net->ctl->link_facet[link] : 0;
+	int f = link >= 0 && (uint32_t)link < net->ctl->link_max ? net->ctl->link_facet[link] : 0;
 
 	return f < 0 ? 0 : (uint16_t)f;
 }

@@ -225,6 +225,10 @@ void store_on_left(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 		count(net, lookup_bad);
 		return;
 	}
+	if (!limit_take(&net->lookup->stores, hdr->src, now)) {
+		count(net, lookup_limited);
+		return;
+	}
 	/* Nothing is kept for who was never here. */
 	if (store_contradicted(net, &m.rec)) {
 		hint = store_find(net, m.rec.hit, LOOKUP_HINT, m.rec.area);
