@@ -204,8 +204,8 @@ void hs_on_response(struct net *net, const struct pn_pkt *pkt, struct pn_time no
 		return;
 	}
 	count(net, hs_responses);
-	ok = session_start(net, i, &keys, a->hs_caps, &theirs, a->hs_instance, a->hs.local_index, remote,
-			   true, now);
+	ok = session_start(net, i, &keys, a->hs_caps, &theirs, a->hs_instance,
+			   a->hs.local_index, remote, true, now);
 	crypto_wipe(&keys, sizeof(keys));
 	if (!ok)
 		return;

@@ -6,7 +6,10 @@
  *   tree.c    the area tree: absorbing records, a leader's duties, detaching
  *   succeed.c how an area outlives its leader
  *   join.c    how two networks merge: candidates, requests, grants
- *   route.c   distance vector to siblings and leaders, feasible next hops
+ *   route.c   distance vector to siblings and leaders, feasible next hops; route_req.c
+ *             asks sources for newer numbers, route_use.c is how others ask for routes
+ *   nbhd.c    addresses at most two links away
+ *   guard.c   do neighbours carry data?
  *   view.c    looking in
  */
 #ifndef PN_CTL_INT_H

@@ -29,8 +29,9 @@
  * How sure is it?  Where each link loses p of the frames a request is answered with
  * (1-p)^4.  At p = 0.2 that is 0.41, and NEED_ANY unanswered ones in a row come to
  * pass once in 10^9 streaks.  A neighbour that was seen to answer nearly always is
- * condemned after NEED_SURE: its links do not lose that much.  The last neighbour is never expelled, nor is anybody while
- * all the others are in a streak as well: then it is rather us.
+ * condemned after NEED_SURE: its links do not lose that much.  The last neighbour is never
+ * expelled, nor is anybody while all the others are in a streak as well: then it is rather
+ * us.
  *
  * Cost: a test at rest is two frames of 150 bytes on each of two links, each REST_NS.
  *

@@ -298,7 +298,8 @@ static void border_candidate(struct net *net, struct facet *f, uint32_t adj, con
 	unsigned owner;
 	int level;
 
-	if (!grafts_into(root, top) || !leaf_border(net, adj, root) || border_waits(net, f, adj, root, now))
+	if (!grafts_into(root, top) || !leaf_border(net, adj, root) ||
+	    border_waits(net, f, adj, root, now))
 		return;
 	if (!pn_time_due(nb->next_cand, now)) {
 		facet_poke(net, f, nb->next_cand);

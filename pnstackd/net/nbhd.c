@@ -186,7 +186,8 @@ static int place_compare(const void *pa, const void *pb)
 	return (int)a->place - (int)b->place;
 }
 
-static void index_add(struct nbhd *n, uint64_t addr, uint32_t adj, enum place_kind place, unsigned hops)
+static void index_add(struct nbhd *n, uint64_t addr, uint32_t adj, enum place_kind place,
+		      unsigned hops)
 {
 	struct place *e = &n->index[n->index_count++];
 

@@ -244,8 +244,10 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(rx_frames) X(rx_runt) X(rx_bad_version) X(rx_unknown_type) \
 	X(rx_no_adjacency) X(rx_auth_failed) X(rx_replayed) X(rx_too_long) \
 	X(rx_malformed) X(rx_split_lost) X(hs_initiations) X(hs_responses) \
-	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(hs_expelled) X(adj_expelled) X(station_full) X(redirects) X(shortcuts_dialled) X(adj_up) \
-	X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(ctl_capped) X(soft_capped) X(tx_no_buffer) \
+	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(hs_expelled) \
+	X(adj_expelled) X(station_full) X(redirects) X(shortcuts_dialled) X(adj_up) \
+	X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(ctl_capped) \
+	X(soft_capped) X(tx_no_buffer) \
 	X(tx_too_big) X(tx_frames) X(tx_handshake_bytes) X(tx_hello_bytes) X(tx_ack_bytes) \
 	X(tx_message_bytes) X(tx_session_bytes) X(tx_lookup_bytes) X(tx_tree_bytes) \
 	X(tx_other_bytes) X(events_dropped) \
@@ -260,7 +262,8 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(route_requests) X(route_updates) X(via_full) X(dest_full) X(rec_full) X(lookup_queries) \
 	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
 	X(lookup_bad) X(lookup_elsewhere) X(lookup_crowded) X(lookup_replayed) \
-	X(lookup_stores) X(lookup_left) X(lookup_moved) X(fwd_old_place) X(peer_silent) X(peer_resolved) X(peer_failed) X(peer_queue_dropped) \
+	X(lookup_stores) X(lookup_left) X(lookup_moved) X(fwd_old_place) X(peer_silent) \
+	X(peer_resolved) X(peer_failed) X(peer_queue_dropped) \
 	X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
 	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) \
 	X(lookup_limited) X(lookup_unknown) X(lookup_expired) X(lookup_busy) \

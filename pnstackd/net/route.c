@@ -353,7 +353,8 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 	int own = dest_index(net, f, d);
 	const struct adj_pub *p = adj_peek(net, adj);
 	bool direct = d->kind == DEST_SIBLING && nb->ready && nb->common < nb->chain.n &&
-		      (nb->common == 1 || !p || !p->leaf) && /* a leaf: only if it is all there is */
+		      /* a leaf: only if it is all there is */
+		      (nb->common == 1 || !p || !p->leaf) &&
 		      nb->common > 0 && nb->common_own > 0 &&
 		      nb->common_own - 1 == own &&
 		      /* while a slot is split it may show the new area that we are in, too */
@@ -368,7 +369,8 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 		via_drop(net, d, adj);
 		return v != NULL;
 	}
-	if (!v && inside) {              /* it may have been inside before, and told, and been told */
+	if (!v && inside) {
+		/* it may have been inside before, and told, and been told */
 		v = want_again(net, f, d, adj);
 		if (!v)
 			return false;

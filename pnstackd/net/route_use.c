@@ -30,7 +30,8 @@ const struct sib *route_sib(const struct net *net, const struct facet *f, unsign
 	for_each_via(net, d, v) {
 		bool is = v->sib.id == listed->id && v->sib.leader == listed->leader;
 
-		if (!via_heard(f, v) || (!route_via_feasible(net, f, d, v) && via_ref(net, v) != d->selected))
+		if (!via_heard(f, v) || (!route_via_feasible(net, f, d, v) &&
+					 via_ref(net, v) != d->selected))
 			continue;
 		if (best && (v->sib.base < best->base ||
 			     (v->sib.base == best->base && (best_listed || !is))))

@@ -92,7 +92,8 @@ static bool own_node(const struct net *net, uint64_t leader)
 
 uint64_t succeed_deputy(const struct net *net, const struct rec_child *other, const struct rec *own)
 {
-	if (other->id && other->count != REC_COUNT_LEAF && (!own_node(net, other->leader) || !own->deputy))
+	if (other->id && other->count != REC_COUNT_LEAF &&
+	    (!own_node(net, other->leader) || !own->deputy))
 		return other->leader;
 	return own->deputy;
 }
