@@ -95,6 +95,7 @@ struct nb {
 	struct pn_time next_cand, next_joined;
 	struct pn_time apart_at; /* since when it is in another network */
 	struct bucket slots;     /* it may take */
+	struct bucket asks;      /* to ask it, or to refuse, that come by packet */
 	struct bucket requests;  /* for sequence numbers, that we follow */
 	struct bucket checks;    /* of signatures it may cause */
 	struct bucket commits;   /* of chains that it may commit */

@@ -684,11 +684,19 @@ static void on_addressed(struct net *net, struct join_msg *m, struct pn_time now
 {
 	uint32_t adj = m->op == ASK ? m->border_adj : m->reply_adj;
 	const struct facet *f = nb_facet(net, adj);
+	struct nb *nb = f ? &net->ctl->nbs[adj] : NULL;
 
-	if ((m->op != ASK && m->op != REFUSE) || !f || (m->op == ASK && f->root != m->root)) {
+	if ((m->op != ASK && m->op != REFUSE) || !f ||
+	    (m->op == ASK && (f->root != m->root || nb->in_network))) {
 		count(net, ctl_stale);   /* that neighbour has gone, or we joined */
 		return;
 	}
+	/* Anybody may send such a packet: it must not use up what the link has for control. */
+	if (!bucket_take(&nb->asks, SLOT_BURST, SLOT_REFILL_NS, now)) {
+		count(net, tree_bounded);
+		return;
+	}
+	m->has_rec = m->has_rec && m->op == ASK;
 	if (m->op == ASK)
 		m->op = JOIN;
 	send_over(net, adj, m, now);

@@ -105,6 +105,7 @@ enum lookup_answer { ANSWER_RECORD, ANSWER_UNKNOWN, ANSWER_LONGER };
 #define LOOKUP_REPLICAS 3            /* in the whole network; 1 in a smaller area */
 #define LOOKUP_HINT LOOKUP_REPLICAS  /* "replica" of a record kept where its owner was */
 #define LOOKUP_LEFT 8                /* anchors of areas we left that are being told */
+#define HINT_NS PN_S(60)             /* so long a hint is good, see lookup_left.c */
 #define LOOKUP_QUERIES 64            /* identities asked for at once, at most */
 #define LOOKUP_WAITERS 128           /* net_lookup() tokens waiting: two for each query */
 #define LOOKUP_QUERY_WANT 144        /* length of a query: room for some addresses */

@@ -20,7 +20,6 @@
 #define LEFT_TRIES 4
 #define SAY_NS PN_MS(300)            /* doubled at each attempt */
 #define SAY_FOR_NS PN_S(30)          /* while there is no way to it */
-#define HINT_NS PN_S(60)             /* so long a hint is good */
 
 void left_area(struct net *net, const struct registration *reg, struct pn_time now)
 {

@@ -233,6 +233,7 @@ void store_on_left(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 	if (store_contradicted(net, &m.rec)) {
 		hint = store_find(net, m.rec.hit, LOOKUP_HINT, m.rec.area);
 		m.replica = LOOKUP_HINT;
+		m.left_ns = pn_min(m.left_ns, HINT_NS);  /* it is not signed */
 		m.flags |= LOOKUP_F_HANDOVER;    /* counted like that, and its last place */
 		if (store_in_area(net, &m.rec) ? !store_keep(net, &m, hint, now)
 					       : !store_verify(net, &m, now))

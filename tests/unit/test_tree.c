@@ -165,6 +165,45 @@ static void test_foreign(void)
 	done();
 }
 
+/* Somebody far away asks us by packets to ask a neighbour: not one in our network, and not so
+ * often that the link has no room for what we have to tell. */
+static void test_asked_by_packet(void)
+{
+	static const uint8_t head[] = { CTL_JOIN, 2, 200, 1 };     /* ASK, with a record */
+	struct net_hdr hdr = { .proto = NET_PROTO_TREE };
+	uint8_t buf[256];
+	struct pn_wr w;
+
+	pair_and_stranger(13);
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_bytes(&w, head, sizeof(head));
+	pn_wr_u64(&w, 0);
+	pn_wr_u64(&w, root_of(0)->id);
+	for (int i = 0; i < 12; i++)
+		pn_wr_u8(&w, 0);
+	pn_wr_u32(&w, adj_to(0, 1));
+	for (int i = 0; i < 58 - 36; i++)
+		pn_wr_u8(&w, 0);
+	rec_build(&w, root_of(0));
+	CU_ASSERT(pn_wr_ok(&w));
+	for (int k = 0; k < 2; k++) {
+		for (int i = 0; i < 2 * SIGN_BURST; i++) {
+			lab->net[0]->now = lab->now;
+			tree_on_packet(lab->net[0], 0, &hdr, buf, w.len, lab->now);
+			if (i % 50 == 0)
+				lab_run(lab, PN_MS(1));
+		}
+		lab_run(lab, PN_MS(50));
+		CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), 0);
+		CU_ASSERT_EQUAL(counter(1, "ctl_checks_bounded"), 0);
+		CU_ASSERT_EQUAL(counter(0, "soft_capped"), 0);
+		/* the same, as if it was in another network */
+		lab->net[0]->ctl->nbs[adj_to(0, 1)].in_network = false;
+	}
+	CU_ASSERT(counter(0, "tree_bounded") > 0);
+	done();
+}
+
 /* A member tells the root's leader of a parent that nobody would believe in. */
 static void test_tall_parent(void)
 {
@@ -524,6 +563,7 @@ static CU_TestInfo tests[] = {
 	{ "one commit each", test_one_commit },
 	{ "commits are bounded", test_commits_bounded },
 	{ "a parent too tall", test_tall_parent },
+	{ "asked by packet", test_asked_by_packet },
 	{ "facets", test_facets },
 	{ "pool of records full", test_pool_full },
 	CU_TEST_INFO_NULL,
