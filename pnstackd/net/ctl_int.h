@@ -7,8 +7,9 @@
  *   succeed.c how an area outlives its leader
  *   join.c    how two networks merge: candidates, requests, grants
  *   route.c   distance vector to siblings and leaders, feasible next hops; route_req.c
- *             asks sources for newer numbers, route_use.c is how others ask for routes
- *   nbhd.c    addresses at most two links away
+ *             asks sources for newer numbers, route_tell.c tells neighbours, route_use.c
+ *             is how others ask for routes
+ *   nbhd.c    addresses at most two links away; nbhd_tell.c tells neighbours
  *   guard.c   do neighbours carry data?
  *   view.c    looking in
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* nbhd.c - the neighbourhood: addresses at most two links away
+/* nbhd.c - the neighbourhood: addresses at most two links away; what is told of them is
+ * made in nbhd_tell.c
  *
  * Theory of operation
  *
@@ -36,8 +37,7 @@
  * address a byte: bits 0..3 length, bit 6: it is a neighbour's (else one of my own
  * facets), bit 7: it went | relative address, most significant byte first
  */
-#include "pnstackd/net/nbhd.h"
-#include "pnstackd/net/ctl_int.h"
+#include "pnstackd/net/nbhd_int.h"
 
 #include <string.h>
 
@@ -46,74 +46,12 @@
 #define INDEX_MAX 32768
 #define OWN_MIN 64              /* entries of our own list, and so many more per adjacency */
 #define OWN_PER_ADJ 3
-#define OWN_FACETS_MAX 128       /* other facets of one neighbour that are told on */
 #define TELL_NS PN_MS(300)       /* between two changes of our own list */
 #define SCAN_MAX 96              /* entries of the index that one search looks at */
-#define REL_MAX 8
 #define NEWS_BURST 16384         /* entries that one neighbour may tell at once: a hub's list, */
 #define NEWS_NS PN_US(200)       /* and one more each */
 #define NEWS_RESET 64            /* to forget all costs so many */
 #define TAIL_MAX 1024            /* not in order yet; what goes is searched there one by one */
-#define ENTRY_ROOM 48            /* bytes that an entry worth sending may take */
-
-#define TOLD_RESET 1u
-#define TOLD_LEN 0x0fu
-#define TOLD_NEIGHBOUR 0x40u
-#define TOLD_GONE 0x80u
-
-enum place_kind { PLACE_DEAD, PLACE_OWN, PLACE_NEAR, PLACE_FACET, PLACE_BEYOND };
-
-/* Twelve bytes: there are many. */
-struct place {
-	uint32_t high, low;          /* address */
-	uint16_t adj;                /* PLACE_OWN: facet */
-	uint8_t place;               /* enum place_kind */
-	uint8_t hops;
-};
-
-struct news {
-	uint64_t rel;                /* to our first facet */
-	uint32_t version;            /* rises in the log */
-	bool neighbour, gone, stale; /* stale: something newer stands behind it */
-	bool seen;
-};
-
-struct told {                        /* by adjacency */
-	uint64_t base_sent;          /* our first facet, relative to our end of it */
-	uint64_t base;               /* the same, as the neighbour told it */
-	uint64_t applied;            /* absolute: what its entries in the index go by */
-	uint32_t version;            /* of our log: told up to here */
-	uint32_t count;              /* of its entries in the index */
-	uint32_t facets;             /* of them, told on: counted in want_facets() */
-	bool reset;                  /* must be told to forget */
-	bool any;                    /* has been told something */
-	struct bucket news;          /* that it may tell */
-};
-
-struct nbhd {
-	struct place *index;
-	uint32_t index_max, index_count, sorted;
-	struct news *log, *want;
-	uint32_t log_max, log_count, want_max;
-	uint32_t version;
-	struct told *told;
-	uint32_t told_max;
-	bool dirty;                  /* the index is not in order */
-	bool tell;                   /* our own list may have changed */
-	struct pn_time tell_at;      /* not earlier than this */
-};
-
-static_assert(sizeof(struct place) == 12, "entries are many");
-
-static struct nbhd *nbhd_of(const struct net *net)
-{
-	return net->ctl->nbhd;
-}
-
-static uint64_t place_addr(const struct place *e)
-{
-	return (uint64_t)e->high << 32 | e->low;
-}
 
 static void place_move(struct place *e, uint64_t addr)
 {
@@ -152,7 +90,7 @@ uint32_t nbhd_count(const struct net *net)
 }
 
 /* Shell's sort: in place, bounded whatever neighbours tell, fast if nearly in order. */
-static void sort(void *base, size_t n, size_t size, int (*compare)(const void *, const void *))
+void nbhd_sort(void *base, size_t n, size_t size, int (*compare)(const void *, const void *))
 {
 	static const uint16_t gaps[] = { 21479, 9548, 4243, 1750, 701, 301, 132, 57, 23, 10, 4, 1 };
 	uint8_t *at = base, one[sizeof(struct news)];
@@ -238,7 +176,7 @@ static void index_order(struct net *net, struct nbhd *n)
 		if (p && p->kind != ADJ_INTERNAL && neighbour_addr(net, i, &addr))
 			index_add(n, addr, i, PLACE_NEAR, 1);
 	}
-	sort(n->index, n->index_count, sizeof(*n->index), place_compare);
+	nbhd_sort(n->index, n->index_count, sizeof(*n->index), place_compare);
 	for (i = 0; i < n->index_count; i++) {
 		struct place e = n->index[i];
 
@@ -388,152 +326,7 @@ bool nbhd_pick(const struct net *net, uint32_t adj, uint64_t random, uint64_t *a
 	return false;
 }
 
-/* What we tell --------------------------------------------------------------- */
-
-static void want_add(struct nbhd *n, uint32_t *count, uint64_t rel, bool neighbour)
-{
-	if (*count < n->want_max)
-		n->want[(*count)++] = (struct news){ .rel = rel, .neighbour = neighbour };
-}
-
-static int news_compare(const void *pa, const void *pb)
-{
-	const struct news *a = pa, *b = pb;
-
-	if (a->rel != b->rel)
-		return a->rel < b->rel ? -1 : 1;
-	return (int)a->neighbour - (int)b->neighbour;
-}
-
-/* The other facets of our neighbours, as they told. */
-static void want_facets(const struct net *net, struct nbhd *n, uint32_t *count, uint64_t first)
-{
-	uint64_t addr;
-	uint32_t i;
-
-	for (i = 0; i < n->told_max; i++)
-		n->told[i].facets = 0;
-	for (i = 0; i < n->sorted && *count < n->want_max; i++) {
-		const struct place *e = &n->index[i];
-
-		if (e->place == PLACE_FACET && neighbour_addr(net, e->adj, &addr) &&
-		    n->told[e->adj].facets++ < OWN_FACETS_MAX)
-			want_add(n, count, place_addr(e) ^ first, true);
-	}
-}
-
-/* Our list as it should be, sorted, no address twice.  Return: entries */
-static uint32_t want_gather(const struct net *net, struct nbhd *n)
-{
-	const struct ctl *c = net->ctl;
-	uint64_t first = c->facets[0].addr, root = c->facets[0].root, addr;
-	uint32_t count = 0, kept = 0, i;
-
-	for (i = 0; c->facet_count > 1 && i < c->facet_count; i++)
-		if (c->facets[i].live && c->facets[i].root == root)
-			want_add(n, &count, c->facets[i].addr ^ first, false);
-	for (i = 0; i < c->nb_high; i++) {
-		const struct adj_pub *p = adj_peek(net, i);
-
-		if (p && p->kind != ADJ_INTERNAL && neighbour_addr(net, i, &addr) &&
-		    facet_root(net, p->facet) == root)
-			want_add(n, &count, addr ^ first, true);
-	}
-	want_facets(net, n, &count, first);
-	sort(n->want, count, sizeof(*n->want), news_compare);
-	for (i = 0; i < count; i++)
-		if (!kept || n->want[i].rel != n->want[kept - 1].rel)
-			n->want[kept++] = n->want[i];
-	return kept;
-}
-
-static struct news *want_find(struct nbhd *n, uint32_t count, uint64_t rel)
-{
-	uint32_t low = 0, high = count;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (n->want[mid].rel < rel)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < count && n->want[low].rel == rel ? &n->want[low] : NULL;
-}
-
-/* All that is still true, then all that is new: everybody hears it from the start. */
-static void log_restart(struct nbhd *n)
-{
-	uint32_t i, kept = 0;
-
-	for (i = 0; i < n->log_count; i++)
-		if (!n->log[i].stale && !n->log[i].gone)
-			n->log[kept++] = n->log[i];
-	n->log_count = kept;
-	for (i = 0; i < n->told_max; i++) {
-		n->told[i].reset = n->told[i].any;
-		n->told[i].version = 0;
-	}
-}
-
-/* Make room for @more: drop what nobody needs any more. */
-static void log_compact(const struct net *net, struct nbhd *n, uint32_t more)
-{
-	uint32_t i, kept = 0, heard = n->version;
-
-	for (i = 0; i < net->ctl->nb_high; i++)
-		if (n->told[i].any && !n->told[i].reset && n->told[i].version < heard)
-			heard = n->told[i].version;
-	for (i = 0; i < n->log_count; i++)
-		if (!n->log[i].stale && (!n->log[i].gone || n->log[i].version > heard))
-			n->log[kept++] = n->log[i];
-	n->log_count = kept;
-	if (n->log_count + more > n->log_max)
-		log_restart(n);
-}
-
-static void log_add(struct nbhd *n, struct news e)
-{
-	PN_ASSERT(n->log_count < n->log_max);
-	e.version = ++n->version;
-	n->log[n->log_count++] = e;
-}
-
-/* Bring our list up to date.  Return: there is news */
-static bool log_update(const struct net *net, struct nbhd *n)
-{
-	uint32_t count = want_gather(net, n), before = n->version, changes = 0, end, i;
-
-	for (i = 0; i < n->log_count; i++) {
-		struct news *e = &n->log[i], *w = e->stale || e->gone
-				? NULL : want_find(n, count, e->rel);
-
-		e->seen = w && w->neighbour == e->neighbour;
-		if (w && e->seen)
-			w->seen = true;
-		changes += !e->stale && !e->gone && !e->seen;
-	}
-	for (i = 0; i < count; i++)
-		changes += !n->want[i].seen;
-	if (changes == 0)
-		return false;
-	if (n->log_count + changes > n->log_max)
-		log_compact(net, n, changes);
-	for (end = n->log_count, i = 0; i < end; i++) {
-		struct news *e = &n->log[i], gone = *e;
-
-		if (e->stale || e->gone || e->seen)
-			continue;
-		e->stale = true;
-		gone.gone = true;
-		log_add(n, gone);
-	}
-	for (i = 0; i < count; i++)
-		if (!n->want[i].seen)
-			log_add(n, n->want[i]);
-	return n->version != before;
-}
+/* The tick --------------------------------------------------------------------- */
 
 struct pn_time nbhd_tick(struct net *net, struct pn_time now)
 {
@@ -548,7 +341,7 @@ struct pn_time nbhd_tick(struct net *net, struct pn_time now)
 		return n->tell_at;
 	n->tell = false;
 	n->tell_at = pn_time_add(now, TELL_NS);
-	if (!log_update(net, n))
+	if (!nbhd_log_update(net, n))
 		return PN_TIME_NEVER;
 	for (uint32_t i = 0; i < net->ctl->nb_high; i++)
 		net->ctl->nbs[i].tx_dirty |= net->ctl->nbs[i].used;
@@ -557,18 +350,7 @@ struct pn_time nbhd_tick(struct net *net, struct pn_time now)
 	return PN_TIME_NEVER;
 }
 
-/* To and fro ------------------------------------------------------------------- */
-
-static void rel_write(struct pn_wr *w, unsigned flags, uint64_t rel)
-{
-	unsigned len = 0;
-
-	while (len < REL_MAX && rel >> (8 * len))
-		len++;
-	pn_wr_u8(w, flags | len);
-	while (len-- > 0)
-		pn_wr_u8(w, rel >> (8 * len) & 0xff);
-}
+/* From neighbours ---------------------------------------------------------------- */
 
 static uint64_t rel_read(struct pn_rd *rd, unsigned *flags)
 {
@@ -581,66 +363,6 @@ static uint64_t rel_read(struct pn_rd *rd, unsigned *flags)
 	while (len-- > 0 && !rd->bad)
 		rel = rel << 8 | pn_rd_u8(rd);
 	return rel;
-}
-
-/* The first entry of the log behind @version */
-static uint32_t log_after(const struct nbhd *n, uint32_t version)
-{
-	uint32_t low = 0, high = n->log_count;
-
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (n->log[mid].version <= version)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-bool nbhd_build(struct net *net, uint32_t adj, struct pn_wr *w)
-{
-	struct nbhd *n = nbhd_of(net);
-	const struct adj_pub *p = adj_peek(net, adj);
-	const struct facet *first = facet_at(net, 0), *f;
-	struct told *t = &n->told[adj];
-	uint64_t base;
-	uint32_t i;
-	size_t length;
-	bool first_time = !t->any;
-
-	if (!p || p->kind == ADJ_INTERNAL || !net->ctl->nbs[adj].in_network)
-		return true;
-	f = facet_at(net, p->facet);
-	base = first->addr ^ f->addr;
-	if (f->root != first->root || (t->version == n->version && t->base_sent == base))
-		return true;
-	if (w->cap - w->len < ENTRY_ROOM)
-		return false;
-	pn_wr_u8(w, ENTRY_NBHD);
-	length = pn_wr_open16(w);
-	pn_wr_u8(w, t->reset ? TOLD_RESET : 0);
-	rel_write(w, 0, base);
-	for (i = log_after(n, t->version); i < n->log_count; i++) {
-		const struct news *e = &n->log[i];
-
-		if (w->cap - w->len < 1 + REL_MAX)
-			break;
-		t->version = e->version;
-		/* who begins to listen need not hear what went */
-		if (!e->stale && !(e->gone && first_time))
-			rel_write(w, (e->neighbour ? TOLD_NEIGHBOUR : 0) |
-				     (e->gone ? TOLD_GONE : 0), e->rel);
-	}
-	pn_wr_close16(w, length);
-	t->base_sent = base;
-	t->reset = false;
-	t->any = true;
-	if (i < n->log_count)
-		return false;
-	t->version = n->version;
-	return true;
 }
 
 void nbhd_start(struct net *net, uint32_t adj)

@@ -26,14 +26,13 @@
  * has not seen a new number for several beats it is dropped: the backstop for
  * whatever retraction does not reach.
  *
- * Route entry: kind and flags 1 (bit 0: sibling) | area 8 | router 8 | seqno 2 |
+ * What is told is built in route_tell.c.  Route entry: kind and flags 1 (bit 0: sibling) | area 8 | router 8 | seqno 2 |
  * metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
  */
 #include "pnstackd/net/route_int.h"
 
 #include <string.h>
 
-#define ENTRY_MAX 44             /* bytes of the largest entry, kind byte included */
 #define HOLD_NS PN_S(2)          /* so long must a slightly better route stay better, */
 #define HOLD_MARGIN (NET_COST_UNIT * 3 / 4) /* which is one that is better by less than this */
 #define FLOOR_NS PN_S(10)
@@ -41,7 +40,7 @@
 
 /* Vias ------------------------------------------------------------------ */
 
-static struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
+struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 {
 	struct via *v = via_find(net, d, adj);
 	struct ctl *c = net->ctl;
@@ -597,108 +596,4 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	else if (v->unfit)
 		count(net, route_bad_sibling);
 	route_changed(net, f, d, now);
-}
-
-void route_on_want(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd)
-{
-	unsigned kind = pn_rd_u8(rd);
-	uint64_t area = pn_rd_u64(rd);
-	struct dest *d = rd->bad || !area ? NULL : dest_find(f, kind, area);
-	struct via *v = d ? via_find(net, d, adj) : NULL;
-
-	if (!v)
-		return;
-	v->tx_sent = false;
-	net->ctl->nbs[adj].tx_dirty = true;
-	facet_poke(net, f, net->now);
-}
-
-/* What we advertise to one neighbour: nothing towards our own next hop. */
-struct advert { uint64_t router; uint16_t seqno, metric; struct sib sib; };
-
-static struct advert dest_advert(const struct net *net, const struct facet *f, const struct dest *d,
-				 uint32_t adj)
-{
-	struct advert ad = {f->node_id, d->seqno, d->metric, {0}};
-	const struct via *sel = d->selected ? via_at(net, d->selected) : NULL;
-
-	if (net->leaf && !(d->own && d->kind == DEST_LEADER))
-		ad.metric = NET_METRIC_INF;      /* we are nobody's way */
-	if (sel)
-		ad.sib = sel->sib;
-	if (sel && !sel->direct) {
-		ad.router = sel->router;
-		ad.seqno = sel->seqno;
-		if (sel->adj == adj)
-			ad.metric = NET_METRIC_INF;
-	}
-	return ad;
-}
-
-static bool advert_told(const struct via *v, const struct advert *ad)
-{
-	if (ad->metric >= NET_METRIC_INF && v->tx_metric >= NET_METRIC_INF)
-		return true;             /* nothing was told, nothing to take back */
-	return v->tx_sent && v->tx_router == ad->router && v->tx_seqno == ad->seqno &&
-	       v->tx_metric == ad->metric && v->tx_sib_id == ad->sib.id &&
-	       v->tx_sib_epoch == ad->sib.epoch && v->tx_sib_count == ad->sib.count;
-}
-
-static void advert_write(struct pn_wr *w, const struct dest *d, struct via *v,
-			 const struct advert *ad)
-{
-	pn_wr_u8(w, ENTRY_ROUTE);
-	pn_wr_u8(w, d->kind);
-	pn_wr_u64(w, d->area);
-	pn_wr_u64(w, ad->router);
-	pn_wr_u16(w, ad->seqno);
-	pn_wr_u16(w, ad->metric);
-	if (d->kind == DEST_SIBLING) {
-		pn_wr_u64(w, ad->sib.id);
-		pn_wr_u64(w, ad->sib.leader);
-		pn_wr_u32(w, ad->sib.epoch);
-		pn_wr_u8(w, ad->sib.base);
-		pn_wr_u8(w, ad->sib.count);
-	}
-	v->tx_sent = true;
-	v->tx_router = ad->router;
-	v->tx_seqno = ad->seqno;
-	v->tx_metric = ad->metric;
-	v->tx_sib_id = ad->sib.id;
-	v->tx_sib_epoch = ad->sib.epoch;
-	v->tx_sib_count = ad->sib.count;
-}
-
-/* Return: everything is told */
-bool route_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w)
-{
-	const struct nb *nb = &net->ctl->nbs[adj];
-	unsigned i;
-
-	if (!nb->ready)
-		return true;
-	for (i = 0; i < f->dest_high; i++) {
-		struct dest *d = &f->dests[i];
-		int own = d->area ? dest_index(net, f, d) : -1;
-		struct advert ad;
-		struct via *v;
-
-		if (own < 0 || !(nb->inside >> own & 1))
-			continue;
-		v = via_have(net, d, adj);
-		if (!v)
-			continue;
-		if (w->cap - w->len < ENTRY_MAX + 10)
-			return false;
-		if (v->tx_want) {
-			pn_wr_u8(w, ENTRY_WANT);
-			pn_wr_u8(w, d->kind);
-			pn_wr_u64(w, d->area);
-			v->tx_want = false;
-		}
-		ad = dest_advert(net, f, d, adj);
-		if (!advert_told(v, &ad))
-			advert_write(w, d, v, &ad);
-	}
-	return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* route_int.h - what the parts of the distance vector share: route.c keeps the tables,
- * route_req.c asks sources for newer numbers, route_use.c answers what others ask */
+ * route_req.c asks sources for newer numbers, route_tell.c tells neighbours, route_use.c
+ * answers what others ask */
 #ifndef PN_ROUTE_INT_H
 #define PN_ROUTE_INT_H
 
@@ -33,6 +34,9 @@ static inline struct via *via_find(const struct net *net, const struct dest *d, 
 			return v;
 	return NULL;
 }
+
+/** via_have() - the same, made if there is none.  Return: NULL: no room */
+struct via *via_have(struct net *net, struct dest *d, uint32_t adj);
 
 static inline bool via_heard(const struct facet *f, const struct via *v)
 {
