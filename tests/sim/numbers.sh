@@ -105,9 +105,12 @@ echo
 echo "| | target | median | worst | seeds | holds |"
 echo "|---|---|---|---|---|---|"
 
+# pings99_s is when pings are sent of which 99 % are answered within two seconds: a node
+# keeps one while it still looks for the other.  So the contracts' time stands beside it.
 for t in line-0050 grid4-0049 rtree-0050; do
 	base tests/topologies/$t.json
 	row "start: 99 % of pings, $t (s)" "$seeds" low 3 .pings99_s "${base[@]}"
+	row "start: all contracts hold, $t (s)" "$seeds" low 3 .converged_s "${base[@]}"
 done
 base geometric:300; row "start: 99 % of pings, geometric 300 (s)" "$seeds" low 6 .pings99_s "${base[@]}"
 base geometric:1000; row "start: 99 % of pings, geometric 1,000 (s)" "$seeds" low 10 .pings99_s "${base[@]}"
