@@ -264,6 +264,9 @@ bool route_via_feasible(const struct net *net, const struct facet *f, const stru
 			const struct via *v);
 
 /* tree.c */
+/** tree_compact() - Return: as low as an area of so many nodes comes out when all goes well
+ *  @slack: or so many levels more */
+bool tree_compact(const struct rec *r, unsigned slack);
 bool tree_facet_init(struct net *net, struct facet *f);    /* false: no room for its leaf */
 void tree_duties(struct net *net, struct facet *f, struct pn_time now);
 void tree_locate(struct net *net, const struct facet *f, struct nb *nb);

@@ -31,6 +31,14 @@
  */
 #include "pnstackd/net/ctl_int.h"
 
+#include <string.h>
+
+/* Levels that a successor may have too many for its nodes.  When a hub dies, much of what
+ * stood below is gone or has no border any more: to keep such hollow areas would make
+ * the tree that grows out of them too tall, so they fall apart. */
+#define HOLLOW 2
+#define HUB_LED 2                    /* facets of a hub that led areas around one node */
+
 /* Return: there was a way to that area's leader, and it is gone */
 static bool leader_lost(const struct facet *f, uint64_t area)
 {
@@ -131,6 +139,8 @@ static bool succeed_make(struct net *net, struct facet *f, unsigned i, struct pn
 		*other = a->child[1 - own.bit];
 	s.count = other->id ? rec_count_sum(own.count, other->count) : own.count;
 	s.deputy = succeed_deputy(net, other, &own);
+	if (!tree_compact(&s, HOLLOW))
+		return false;
 	rec_sign(net, &s);
 	ref = rec_intern(&net->ctl->recs, &s, 0);
 	own.parent = s.id;
@@ -150,11 +160,34 @@ static bool succeed_make(struct net *net, struct facet *f, unsigned i, struct pn
 	return true;
 }
 
+/* Return: a hub died: different facets of one node led areas of ours, and all are gone.
+ * Most of what they held together has no border any more */
+static bool hub_died(const struct net *net, const struct facet *f, const struct rec *a)
+{
+	uint64_t leaders[HUB_LED];
+	unsigned i, j, n = 0;
+
+	for (i = 1; i < f->chain.n; i++) {
+		const struct rec *r = facet_rec(net, f, i);
+
+		if (memcmp(r->leader_id, a->leader_id, PN_ID_LEN) != 0 || !leader_lost(f, r->id))
+			continue;
+		for (j = 0; j < n && leaders[j] != r->leader; j++)
+			;
+		if (j == n)
+			leaders[n++] = r->leader;
+		if (n == HUB_LED)
+			return true;
+	}
+	return false;
+}
+
 bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_time now)
 {
 	PN_ASSERT(i > 0);
 	PN_ASSERT(i < f->chain.n);
-	return deputy_of(net, f, i) && succeed_make(net, f, i, now);
+	return deputy_of(net, f, i) && !hub_died(net, f, facet_rec(net, f, i)) &&
+	       succeed_make(net, f, i, now);
 }
 
 uint64_t succeed_wait_ns(const struct net *net, const struct facet *f, unsigned i)

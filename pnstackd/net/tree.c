@@ -73,6 +73,16 @@ const struct rec *facet_root_rec(const struct net *net, const struct facet *f)
 	return facet_rec(net, f, f->chain.n - 1u);
 }
 
+bool tree_compact(const struct rec *r, unsigned slack)
+{
+	uint64_t n = rec_count_value(r->count);
+	unsigned log = 0;
+
+	while (n >>= 1)
+		log++;
+	return r->base <= log + log / 2 + 1 + slack;
+}
+
 bool tree_facet_init(struct net *net, struct facet *f)
 {
 	struct rec r;
@@ -479,7 +489,8 @@ static bool too_tall(struct net *net, struct facet *f, unsigned *piece, struct p
 	if (f->rebuilds < 6)
 		f->rebuilds++;
 	i = 0;
-	while (i + 1u < f->chain.n && facet_rec(net, f, i + 1)->base <= root->base >> f->rebuilds)
+	while (i + 2u < f->chain.n && tree_compact(facet_rec(net, f, i + 1), 0) &&
+	       (f->rebuilds < 2 || facet_rec(net, f, i + 1)->base <= root->base >> f->rebuilds))
 		i++;
 	*piece = i;
 	return facet_rec(net, f, i)->parent && facet_rec(net, f, i)->leader == f->node_id;
