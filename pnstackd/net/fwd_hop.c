@@ -8,7 +8,9 @@
  * leads through u's own block of level k, where everybody has the same k, and
  * over a border into the sibling, where k is lower.  So k never grows, and a
  * packet needs at most 64 crossings; between two crossings the routes are
- * loop-free (route.c), or loop for a moment, until the hop limit ends that.
+ * loop-free (route.c), or loop for a moment, until the hop limit ends that.  Back to
+ * where it came from a packet goes only if it was aimed beyond us in vain: the smallest
+ * loop, and the most frequent while a tree is built, is cut here.
  *
  * Shortcut: a place one or two links away (nbhd.c) that is nearer to t than what the
  * packet has reached or aimed at so far.  That is its level field L: twice the distance
@@ -58,7 +60,7 @@ static const struct adj_pub *hop_usable(const struct net *net, int index)
 }
 
 /* The sibling route: the best next hop, or another one if that is not up, does not
- * answer just now, or leads straight back; back after all if it is the only one.
+ * answer just now, or leads straight back; that after all if it is the only one.
  * Return: NULL: none */
 static const struct adj_pub *hop_sibling(const struct net *net, uint16_t facet, unsigned level,
 					 uint16_t flow, uint32_t from, bool *alternate)
@@ -130,7 +132,7 @@ struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct ne
 		}
 		hop.level = (uint8_t)k;
 		a = hop_sibling(net, facet, k, hdr->flow, in, &hop.alternate);
-		if (!a)
+		if (!a || (a->index == from && !nbhd_aimed(hdr->level)))
 			return hop;
 		if (a->kind != ADJ_INTERNAL) {
 			hop.verdict = FWD_SEND;
@@ -203,7 +205,7 @@ struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struc
 		hop.flags = (uint8_t)((hdr->flags & ~NET_HDR_F_KEY_BIT) |
 				      (bit ? NET_HDR_F_KEY_BIT : 0));
 		a = hop_sibling(net, facet, level, hdr->flow, from, &hop.alternate);
-		if (!a)
+		if (!a || a->index == from)
 			return hop;
 		if (a->kind != ADJ_INTERNAL) {
 			hop.verdict = FWD_SEND;

@@ -32,6 +32,11 @@ static inline unsigned nbhd_level(unsigned dist, unsigned hops)
 	return 2 * dist + (hops > 1);
 }
 
+static inline bool nbhd_aimed(unsigned level)
+{
+	return level & 1;
+}
+
 /** nbhd_nearest() - the known place nearest to @dst, by address; among equals the one
  *                   with fewer links, then the cheaper one, then by @flow
  *  @at:    facet of ours: only what is in its network counts, not it itself
