@@ -38,7 +38,7 @@
 #define COLLECT_NS PN_MS(50)         /* a leader collects candidates, */
 #define COLLECT_LEVEL_NS PN_MS(60)   /* longer by so much for each level of height */
 #define PEND_NS PN_MS(700)           /* waits for a grant */
-#define TALL_NS PN_S(3)              /* a network at rest that is too tall is rebuilt */
+#define TALL_NS PN_MS(1500)          /* a network at rest that is too tall is rebuilt */
 #define SETTLE_NS PN_MS(500)         /* facets of one node merge so long after their neighbours */
 #define SETTLE_MAX_NS PN_S(5)        /* so long is a neighbour in another network waited for */
 #define SIGN_BURST 400               /* signatures of one neighbour checked at once, */

@@ -196,7 +196,7 @@ uint64_t succeed_wait_ns(const struct net *net, const struct facet *f, unsigned 
 	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);
 
 	/* Nobody comes; or only over a border within the area, and there is none for long. */
-	if (!a->deputy || a->deputy == f->node_id ||
+	if (!a->deputy || a->deputy == f->node_id || hub_died(net, f, a) ||
 	    (d && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS))
 		return LOST_NS;
 	return ORPHAN_NS;
