@@ -37,7 +37,8 @@
  * stood below is gone or has no border any more: to keep such hollow areas would make
  * the tree that grows out of them too tall, so they fall apart. */
 #define HOLLOW 2
-#define HUB_LED 2                    /* facets of a hub that led areas around one node */
+#define HUB_LED 2                    /* facets of a hub that led areas around one node, */
+#define HUB_FACET 2                  /* one of them at least of this number */
 
 /* Return: there was a way to that area's leader, and it is gone */
 static bool leader_lost(const struct facet *f, uint64_t area)
@@ -166,6 +167,7 @@ static bool hub_died(const struct net *net, const struct facet *f, const struct 
 {
 	uint64_t leaders[HUB_LED];
 	unsigned i, j, n = 0;
+	bool many = false;
 
 	for (i = 1; i < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
@@ -174,12 +176,11 @@ static bool hub_died(const struct net *net, const struct facet *f, const struct 
 			continue;
 		for (j = 0; j < n && leaders[j] != r->leader; j++)
 			;
-		if (j == n)
+		if (j == n && n < HUB_LED)
 			leaders[n++] = r->leader;
-		if (n == HUB_LED)
-			return true;
+		many |= r->facet >= HUB_FACET;
 	}
-	return false;
+	return many && n == HUB_LED;
 }
 
 bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_time now)
