@@ -144,7 +144,7 @@ static void eth_sent(void *arg, int res)
 	struct eth_send *s = arg;
 	struct link *link = s->link;
 
-	link_sent(link, &s->pkt, 1, res >= 0);
+	link_sent(link, &s->pkt, 1, res < 0 ? res : 0);
 	link->inflight--;
 	s->next = link->set->eth_io->free;
 	link->set->eth_io->free = s;
@@ -153,9 +153,11 @@ static void eth_sent(void *arg, int res)
 /* Sends without the loop, when it has no room. */
 static void eth_send_now(struct link *link, struct pn_pkt *pkt)
 {
+	ssize_t n;
+
 	loop_submit(link->set->loop);	/* what is queued goes first */
-	link_sent(link, &pkt, 1,
-		  send(link->eth.fd, pkt->data, pkt->len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0);
+	n = send(link->eth.fd, pkt->data, pkt->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	link_sent(link, &pkt, 1, n < 0 ? -errno : 0);
 }
 
 static void eth_send_one(struct link *link, struct pn_pkt *pkt)
@@ -192,9 +194,11 @@ void eth_transmit(struct link *link, struct pn_pkt **pkts, size_t n, struct pn_t
 
 	(void)now;
 	for (i = 0; i < n; i++) {
-		if (link->eth.fd < 0 || pkts[i]->len > link->mtu ||
-		    (pkts[i]->ll.len && pkts[i]->ll.len != PN_LLADDR_MAC_LEN))
-			link_sent(link, &pkts[i], 1, false);
+		if (link->eth.fd < 0)
+			link_sent(link, &pkts[i], 1, -ENETDOWN);
+		else if (pkts[i]->len > link->mtu ||
+			 (pkts[i]->ll.len && pkts[i]->ll.len != PN_LLADDR_MAC_LEN))
+			link_sent(link, &pkts[i], 1, -EMSGSIZE);
 		else
 			eth_send_one(link, pkts[i]);
 	}

@@ -187,7 +187,9 @@ void link_net_del(struct link *link, struct pn_time now);
 void link_rx(struct link *link, const uint8_t *data, size_t len, const struct pn_lladdr *ll,
 	     struct pn_time now);
 void link_rx_flush(struct link_set *set, struct pn_time now);
-void link_sent(struct link *link, struct pn_pkt **pkts, size_t n, bool ok);
+/** link_sent() - the end of frames that were sent, or could not be
+ *  @err:  0, or -errno: if that says that there is no way the net layer is told */
+void link_sent(struct link *link, struct pn_pkt **pkts, size_t n, int err);
 struct link *link_new(struct link_set *set, const struct link_spec *spec);
 int link_start(struct link *link, struct pn_time now, char *why, size_t why_len);
 void link_remove(struct link *link, struct pn_time now);

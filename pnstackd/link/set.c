@@ -97,13 +97,35 @@ void link_rx(struct link *link, const uint8_t *data, size_t len, const struct pn
 		link_rx_flush(set, now);
 }
 
-/* The end of frames that were sent, or not. */
-void link_sent(struct link *link, struct pn_pkt **pkts, size_t n, bool ok)
+/* Nothing gets there now, and more of the same will not either.  (A full queue, a frame too
+ * big for the path, no memory: those say nothing about the way.) */
+static bool is_no_way(int err)
+{
+	switch (-err) {
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case EADDRNOTAVAIL:
+	case ECONNREFUSED:
+	case ENODEV:
+	case ENXIO:
+	case EPERM:                      /* a packet filter */
+	case EACCES:                     /* a route that says prohibited */
+		return true;
+	default:
+		return false;
+	}
+}
+
+void link_sent(struct link *link, struct pn_pkt **pkts, size_t n, int err)
 {
 	size_t i;
 
+	if (n && is_no_way(err) && link->net_link >= 0)
+		net_link_unsent(link->set->net, link->net_link, &pkts[0]->ll, loop_now());
 	for (i = 0; i < n; i++) {
-		if (ok) {
+		if (!err) {
 			link->tx_frames++;
 			link->tx_bytes += pkts[i]->len;
 		} else {

@@ -108,12 +108,12 @@ static void send_apart(struct udp_send *s)
 	s->msg.msg_controllen = 0;
 	s->msg.msg_iovlen = 1;
 	for (i = 0; i < s->count; i++) {
-		bool ok;
+		int err;
 
 		s->msg.msg_iov = &s->iov[i];
-		ok = sendmsg(link->udp.fd, &s->msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
-		all &= ok;
-		link_sent(link, &s->pkts[i], 1, ok);
+		err = sendmsg(link->udp.fd, &s->msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+		all &= !err;
+		link_sent(link, &s->pkts[i], 1, err);
 	}
 	if (all && link->udp.gso) {
 		link->udp.gso = false;
@@ -127,7 +127,7 @@ static void send_over(struct udp_send *s, int res)
 	if (res < 0 && s->count > 1 && s->link->udp.fd >= 0 && is_gso_refusal(res))
 		send_apart(s);
 	else
-		link_sent(s->link, s->pkts, s->count, res >= 0);
+		link_sent(s->link, s->pkts, s->count, res < 0 ? res : 0);
 }
 
 static void on_sent(void *arg, int res)
@@ -213,7 +213,7 @@ void udp_io_transmit(struct link *link, struct pn_pkt **pkts, size_t n, struct p
 		k = send_group(link, pkts + i, n - i);
 		if (link->udp.fd < 0 || pkts[i]->len > link->mtu ||
 		    !send_build(s, link, pkts + i, k)) {
-			link_sent(link, pkts + i, k, false);
+			link_sent(link, pkts + i, k, link->udp.fd < 0 ? -ENETDOWN : -EMSGSIZE);
 			continue;
 		}
 		if (s == &io->spare ||

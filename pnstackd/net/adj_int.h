@@ -215,6 +215,7 @@ struct adj {
 	uint8_t busy_packets;        /* since busy_from */
 	uint8_t measure;             /* hellos still to be sent fast, and to ask */
 	uint8_t probes;
+	bool unsent;                 /* the host could not send to it, and nothing came since */
 	uint16_t hello_seq;
 	struct pn_time hello_sent;
 	bool echo_valid;
@@ -416,6 +417,8 @@ void ctlq_internal_drain(struct net *net, struct pn_time now);
 void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now);
 void live_rearm(struct net *net, uint32_t i, struct pn_time now);
 void live_on_rx(struct net *net, uint32_t i, struct pn_time now);
+/** live_on_unsent() - the host could not send to it */
+void live_on_unsent(struct net *net, uint32_t i, struct pn_time now);
 /** live_expect() - something went out that the neighbour should answer, somehow */
 void live_expect(struct net *net, uint32_t i, struct pn_time now);
 /** live_owe() - something came that its sender wants an answer to, somehow */

@@ -25,7 +25,8 @@
  *   for as long as it promised, and QUIET_SPARE_NS: at rest, or
  *   for QUIET_BUSY_NS since we sent something that must come to an answer: a
  *   packet of users' data, or a message (lookups do not count: at rest they
- *   would cost a hello each).
+ *   would cost a hello each), or
+ *   since the host could not send to it: then it is suspect at once.
  * Whoever gets users' data and has nothing to send back says hello after OWE_NS,
  * so that data that flows one way need not ask.  The neighbour is dead when
  * PROBES_MIN questions in a row were not answered; more are granted where hellos
@@ -177,6 +178,7 @@ void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now
 	a->hello_ns = a->peer_hello_ns = HELLO_NS;
 	a->probe_at = PN_TIME_NEVER;
 	a->probes = 0;
+	a->unsent = false;
 	pub_of(net, i)->suspect = false;
 	a->hello_seq = 0;
 	a->echo_valid = false;
@@ -202,6 +204,7 @@ void live_on_rx(struct net *net, uint32_t i, struct pn_time now)
 	a->rx_at = now;
 	a->expect_at = PN_TIME_NEVER;
 	a->probes = 0;
+	a->unsent = false;
 	pub_of(net, i)->suspect = false;
 }
 
@@ -212,6 +215,8 @@ static struct pn_time quiet_from(const struct adj *a)
 
 	if (pn_time_is_never(a->expect_at))
 		return t;
+	if (a->unsent)
+		return pn_time_min(t, a->expect_at);
 	return pn_time_min(t, pn_time_add(a->expect_at, QUIET_BUSY_NS + 2 * a->srtt_ns));
 }
 
@@ -222,6 +227,19 @@ void live_expect(struct net *net, uint32_t i, struct pn_time now)
 	if (!pn_time_is_never(a->expect_at))
 		return;
 	a->expect_at = now;
+	timer_earlier(net, &a->timer, quiet_from(a));
+}
+
+void live_on_unsent(struct net *net, uint32_t i, struct pn_time now)
+{
+	struct adj *a = adj_of(net, i);
+
+	pub_of(net, i)->suspect = true;
+	if (a->unsent)
+		return;
+	a->unsent = true;
+	if (!a->probes)
+		a->expect_at = now;
 	timer_earlier(net, &a->timer, quiet_from(a));
 }
 
@@ -492,7 +510,8 @@ static bool check_quiet(struct net *net, uint32_t i, struct pn_time now)
 			a->probes++;
 		a->probe_at = now;
 		a->hello_now = a->hello_ask = true;
-		pub_of(net, i)->suspect = a->probes > PROBES_SUSPECT + lost_sum(a) / 2;
+		pub_of(net, i)->suspect =
+			a->unsent || a->probes > PROBES_SUSPECT + lost_sum(a) / 2;
 	}
 	return true;
 }
@@ -578,6 +597,7 @@ void adj_expire(struct net *net, uint32_t index, struct pn_time now)
 				a->expect_at = pn_time_min(now, pn_time_add(a->expect_at, late));
 			a->ctl_progress = pn_time_min(now, pn_time_add(a->ctl_progress, late));
 			a->probes = 0;
+			a->unsent = false;
 			pub_of(net, index)->suspect = false;
 		}
 		expire_up(net, index, now);

@@ -139,6 +139,11 @@ void net_link_carrier(struct net *net, int link, bool up, struct pn_time now);
 void net_link_station_down(struct net *net, int link,
 			   const struct pn_lladdr *ll, struct pn_time now);
 
+/** net_link_unsent() - the host could not send a frame: the outer network says that there is
+ *  no way.  Its neighbour is asked at once, and until it answers data takes another way
+ *  @ll:  of the frame; len 0: it was for all stations of the link */
+void net_link_unsent(struct net *net, int link, const struct pn_lladdr *ll, struct pn_time now);
+
 /** net_link_peer() - dial a static peer on a tunnel link, for ever
  *  @ll:    where (outer address)
  *  @id:    who it must be, or NULL for anybody

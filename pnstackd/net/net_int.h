@@ -248,7 +248,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(adj_expelled) X(station_full) X(redirects) X(shortcuts_dialled) X(adj_up) \
 	X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(ctl_capped) \
 	X(soft_capped) X(tx_no_buffer) \
-	X(tx_too_big) X(tx_frames) X(tx_handshake_bytes) X(tx_hello_bytes) X(tx_ack_bytes) \
+	X(tx_too_big) X(tx_unsent) X(tx_frames) X(tx_handshake_bytes) X(tx_hello_bytes) X(tx_ack_bytes) \
 	X(tx_message_bytes) X(tx_session_bytes) X(tx_lookup_bytes) X(tx_tree_bytes) \
 	X(tx_other_bytes) X(events_dropped) \
 	X(fwd_forwarded) X(fwd_delivered) X(fwd_no_route) X(fwd_hop_limit) \

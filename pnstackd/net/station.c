@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* station.c - the host knows that one station of a link is gone: carrier, for a
- * link that stands for many cables */
+/* station.c - what the host knows of one station of a link: that it is gone (carrier, for a
+ * link that stands for many cables), or that nothing can be sent to it just now */
 #include "pnstackd/net/adj_int.h"
 
 void net_link_station_down(struct net *net, int link,
@@ -21,4 +21,16 @@ void net_link_station_down(struct net *net, int link,
 		else if (a->state == ADJ_PENDING || (a->state == ADJ_DIAL && !a->is_static))
 			adj_end(net, i, now);
 	}
+}
+
+void net_link_unsent(struct net *net, int link, const struct pn_lladdr *ll, struct pn_time now)
+{
+	struct adj_table *t = net->adjs;
+
+	net->now = now;
+	count(net, tx_unsent);
+	for (uint32_t i = 0; i < t->used; i++)
+		if (t->pub[i].link == link && t->pub[i].kind != ADJ_INTERNAL &&
+		    t->a[i].state == ADJ_UP && (!ll->len || pn_lladdr_equal(&t->a[i].ll, ll)))
+			live_on_unsent(net, i, now);
 }

@@ -100,3 +100,42 @@ transfer()
 	}
 	transfer die
 }
+
+# counted NODE NAME: a counter of the node's daemon
+counted()
+{
+	ctl "$1" --json counters | jq ".counters.$2"
+}
+
+first_hop_is()
+{
+	[ "$(first_hop)" = "$1" ]
+}
+
+has_lines()
+{
+	[ "$(wc -l <"$1")" -ge "$2" ]
+}
+
+@test "the kernel refuses to send on the path in use: the other one is taken at once" {
+	stop A TERM
+	stop B TERM
+	address A ab 192.0.2.1/30
+	address B ba 192.0.2.2/30
+	configure B "udp-listen:6264,cost=4" eth:bd
+	start B
+	configure A eth:ac "udp:192.0.2.2:6264#$(id_of B),cost=4"
+	start A
+	wait_until 20 reachable
+	wait_until 20 first_hop_is b
+	spawn A "$PN_DIR/pings" "$PN_BUILD/pnping" -c 300 -i 0.01 d
+	pings=$SPAWNED
+	wait_until 10 has_lines "$PN_DIR/pings" 50
+	on A ip route add unreachable 192.0.2.2/32
+	wait_until 20 dead "$pings"
+	[ "$(counted A tx_unsent)" -gt 0 ]
+	# silence alone is noticed after 0.45 s: 45 pings
+	received=$(sed -nE 's/.* ([0-9]+) received.*/\1/p' "$PN_DIR/pings")
+	echo "$received of 300"
+	[ "$received" -ge 290 ]
+}

@@ -22,6 +22,51 @@ static void test_rekey(void)
 	}
 }
 
+/* The host cannot send to a neighbour: it is not relied on until it answers */
+static void test_unsent(void)
+{
+	struct net *net;
+	struct adj *a;
+
+	pair(5);
+	net = lab->net[0];
+	a = &net->adjs->a[0];
+	CU_ASSERT(adj_at(net, 0)->up);
+	net_link_unsent(net, 0, &a->ll, lab->now);
+	CU_ASSERT(adj_at(net, 0)->suspect);
+	lab_run(lab, PN_MS(20));
+	CU_ASSERT(!adj_at(net, 0)->suspect);
+	net_link_unsent(net, 0, &(struct pn_lladdr){ .len = 0 }, lab->now);
+	CU_ASSERT(adj_at(net, 0)->suspect);
+	net_link_unsent(net, 1, &a->ll, lab->now);       /* no such link: nobody */
+	CU_ASSERT_EQUAL(counter(0, "tx_unsent"), 3);
+	lab_run(lab, PN_MS(20));
+	CU_ASSERT_EQUAL(lab->ev_count[0][NET_EV_NEIGHBOUR_DOWN], 0);
+	done();
+}
+
+static bool tap_nothing(struct lab *l, int wire, int from, struct pn_pkt *pkt)
+{
+	(void)l;
+	(void)wire;
+	(void)from;
+	(void)pkt;
+	return false;
+}
+
+/* ... and is asked at once: it is dead as soon as questions are not answered */
+static void test_unsent_dead(void)
+{
+	pair(5);
+	lab->tap = tap_nothing;
+	net_link_unsent(lab->net[0], 0, &lab->net[0]->adjs->a[0].ll, lab->now);
+	lab_run(lab, PN_MS(500));
+	CU_ASSERT(adj_at(lab->net[0], 0)->suspect);
+	lab_run(lab, PN_MS(300));
+	CU_ASSERT_EQUAL(lab->ev_count[0][NET_EV_NEIGHBOUR_DOWN], 1);
+	done();
+}
+
 static bool tap_steal(struct lab *l, int wire, int from, struct pn_pkt *pkt)
 {
 	(void)wire;
@@ -419,6 +464,8 @@ static CU_TestInfo tests[] = {
 	{ "silence", test_silence },
 	{ "paused process", test_paused },
 	{ "carrier and goodbye", test_carrier_and_goodbye },
+	{ "the host cannot send", test_unsent },
+	{ "the host cannot send, nobody answers", test_unsent_dead },
 	{ "roaming", test_roaming },
 	{ "load", test_load },
 	{ "cost", test_cost },
