@@ -115,23 +115,23 @@ struct sib {
 	uint8_t base, count;
 };
 
-/* What one neighbour advertised for one destination, and what we told it. */
+/* What one neighbour advertised for one destination, and what we told it.  There are many
+ * of them.  Of what we told only a digest is kept: it has to be known whether something
+ * else is to be told by now, not what it was. */
 struct via {
 	uint16_t next;           /* in the list of the destination; 0 end */
 	uint16_t adj;
-	bool direct : 1;         /* the neighbour itself is in the sibling */
-	bool unfit : 1;          /* claims what our chain says cannot be */
-	bool tx_sent : 1;        /* told it a finite metric */
-	bool tx_want : 1;        /* ask it to tell its route again */
-	uint8_t tx_sib_count;
 	uint16_t seqno, metric;  /* as heard, link cost not added */
-	uint16_t tx_seqno, tx_metric;
 	uint64_t router;         /* source: leader or border node; 0: nothing heard */
-	uint64_t tx_router;
 	struct sib sib;          /* as heard, or of the neighbour itself */
-	uint32_t tx_sib_epoch;
-	uint64_t tx_sib_id;
+	uint64_t told : 56;      /* digest of what was told last */
+	uint64_t tx_sent : 1;    /* it was told that */
+	uint64_t tx_open : 1;    /* and as far as we know believes in a way over us */
+	uint64_t tx_want : 1;    /* ask it to tell its route again */
+	uint64_t direct : 1;     /* the neighbour itself is in the sibling */
+	uint64_t unfit : 1;      /* claims what our chain says cannot be */
 };
+static_assert(sizeof(struct via) == 48, "vias are many");
 
 struct fd {                      /* feasibility distance, RFC 8966 2.4 */
 	uint64_t router;

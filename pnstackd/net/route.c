@@ -58,9 +58,8 @@ struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 	}
 	v = via_at(net, ref);
 	memset(v, 0, sizeof(*v));
-	v->adj = adj;
+	v->adj = (uint16_t)adj;
 	v->metric = NET_METRIC_INF;
-	v->tx_metric = NET_METRIC_INF;
 	v->next = d->vias;
 	d->vias = ref;
 	return v;
@@ -373,7 +372,7 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 		v = want_again(net, f, d, adj);
 		if (!v)
 			return false;
-		v->tx_metric = 0;
+		v->tx_open = true;
 	}
 	if (direct) {
 		const struct rec *y = chain_rec(net, &nb->chain, nb->common - 1u);

@@ -7,6 +7,7 @@
  * entry's layout is told in route.c.
  */
 #include "pnstackd/net/route_int.h"
+#include "pnstackd/net/limit.h"
 
 #define ENTRY_MAX 44             /* bytes of the largest entry, kind byte included */
 
@@ -46,13 +47,22 @@ static struct advert dest_advert(const struct net *net, const struct facet *f, c
 	return ad;
 }
 
+/* In 56 bits: two adverts that follow each other never have the same one by chance, and
+ * whoever makes them so on purpose could as well have told nothing. */
+static uint64_t advert_digest(const struct advert *ad)
+{
+	uint64_t h = mix64(ad->router) ^ ((uint64_t)ad->seqno << 16 | ad->metric);
+
+	h = mix64(h) ^ ad->sib.id;
+	h = mix64(h) ^ ((uint64_t)ad->sib.epoch << 8 | ad->sib.count);
+	return mix64(h) >> 8;
+}
+
 static bool advert_told(const struct via *v, const struct advert *ad)
 {
-	if (ad->metric >= NET_METRIC_INF && v->tx_metric >= NET_METRIC_INF)
+	if (ad->metric >= NET_METRIC_INF && !v->tx_open)
 		return true;             /* nothing was told, nothing to take back */
-	return v->tx_sent && v->tx_router == ad->router && v->tx_seqno == ad->seqno &&
-	       v->tx_metric == ad->metric && v->tx_sib_id == ad->sib.id &&
-	       v->tx_sib_epoch == ad->sib.epoch && v->tx_sib_count == ad->sib.count;
+	return v->tx_sent && v->told == advert_digest(ad);
 }
 
 static void advert_write(struct pn_wr *w, const struct dest *d, struct via *v,
@@ -72,12 +82,8 @@ static void advert_write(struct pn_wr *w, const struct dest *d, struct via *v,
 		pn_wr_u8(w, ad->sib.count);
 	}
 	v->tx_sent = true;
-	v->tx_router = ad->router;
-	v->tx_seqno = ad->seqno;
-	v->tx_metric = ad->metric;
-	v->tx_sib_id = ad->sib.id;
-	v->tx_sib_epoch = ad->sib.epoch;
-	v->tx_sib_count = ad->sib.count;
+	v->tx_open = ad->metric < NET_METRIC_INF;
+	v->told = advert_digest(ad);
 }
 
 /* Return: everything is told */
