@@ -104,7 +104,7 @@ static void waiters_tell(struct net *net, const struct query *q, const struct ad
 static void query_end(struct net *net, struct query *q, const struct addr_record *rec,
 		      struct pn_time now)
 {
-	bool for_peer = q->for_peer;
+	bool for_peer = q->for_peer, stale = q->stale;
 	uint8_t hit[PN_HIT_LEN];
 
 	memcpy(hit, q->hit, PN_HIT_LEN);
@@ -119,7 +119,7 @@ static void query_end(struct net *net, struct query *q, const struct addr_record
 	if (rec)
 		peer_on_record(net, rec, now);
 	else if (for_peer)
-		peer_on_lookup_failed(net, hit, now);
+		peer_on_lookup_failed(net, hit, stale, now);
 }
 
 /* Steps ------------------------------------------------------------------------- */

@@ -612,14 +612,18 @@ void peer_on_record(struct net *net, const struct addr_record *rec, struct pn_ti
 	}
 }
 
-void peer_on_lookup_failed(struct net *net, const uint8_t hit[PN_HIT_LEN], struct pn_time now)
+void peer_on_lookup_failed(struct net *net, const uint8_t hit[PN_HIT_LEN], bool confirmed,
+			   struct pn_time now)
 {
 	struct peer *p = peer_find(net, hit);
 
 	if (!p || !p->looking)
 		return;
 	p->looking = false;
-	if (p->state == PEER_RESOLVING)
+	/* It failed once: there was no way.  Its address is what it was: perhaps there is now. */
+	if (p->state == PEER_RESOLVING && confirmed && p->count > 0)
+		peer_known(net, p, now);
+	else if (p->state == PEER_RESOLVING)
 		peer_fail(net, p, NET_ERR_UNKNOWN, now);
 	else if (p->state == PEER_KNOWN)
 		peer_no_news(net, p, now);

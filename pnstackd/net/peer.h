@@ -16,8 +16,10 @@ int peer_address(struct net *net, net_peer peer, uint64_t *addr, struct pn_time 
 /** peer_on_record() - a verified record was found */
 void peer_on_record(struct net *net, const struct addr_record *rec, struct pn_time now);
 
-/** peer_on_lookup_failed() - the query that lookup_start() began found nothing */
-void peer_on_lookup_failed(struct net *net, const uint8_t hit[PN_HIT_LEN], struct pn_time now);
+/** peer_on_lookup_failed() - the query that lookup_start() began found nothing
+ *  @confirmed: nothing newer, that is: what we know already is what the network knows */
+void peer_on_lookup_failed(struct net *net, const uint8_t hit[PN_HIT_LEN], bool confirmed,
+			   struct pn_time now);
 
 /** peer_on_error() - something sent to (@dst, @dst_tag) did not arrive
  *  @mtu:  network packet that fits, for NET_ERR_TOO_BIG

@@ -250,6 +250,48 @@ static void lost(void)
 	w_end();
 }
 
+/* There was no way for a while, and it has the address that it had: it is found again, by
+ * pings, which nobody waits for, and by packets after they had failed. */
+static void way_back(void)
+{
+	struct net_event ev;
+	net_peer p;
+
+	w_line(6);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	net_ping(w_net(0), w_net(5)->hit, 1, 0, 0, w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT(w_event_of(0, NET_EV_ECHO, &ev));
+	w.node[4]->adj[1].pub.up = false;
+	for (unsigned i = 0; i < 3; i++) {
+		net_ping(w_net(0), w_net(5)->hit, 2 + i, 0, 0, w.now);
+		w_run(PN_MS(500));
+	}
+	w.node[4]->adj[1].pub.up = true;
+	w_run(PN_S(10));
+	while (w_event_of(0, NET_EV_ECHO_ERROR, &ev))
+		;
+	net_ping(w_net(0), w_net(5)->hit, 9, 0, 0, w.now);
+	w_run(PN_S(1));
+	CU_ASSERT(w_event_of(0, NET_EV_ECHO, &ev));
+	CU_ASSERT_EQUAL(ev.token, 9);
+
+	p = net_peer_open(w_net(0), w_net(5)->hit, w.now);
+	w.node[4]->adj[1].pub.up = false;
+	for (unsigned i = 0; i < 400 && !w_event_of(0, NET_EV_PEER_FAILED, &ev); i++) {
+		net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+		w_run(PN_MS(100));
+	}
+	CU_ASSERT_EQUAL(ev.reason, NET_ERR_ROUTE);
+	w.node[4]->adj[1].pub.up = true;
+	net_send_peer(w_net(0), p, w_packet(100, 7), w.now);
+	w_run(PN_S(3));
+	CU_ASSERT(w_event_of(0, NET_EV_PEER_RESOLVED, &ev));
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 1);
+	w_end();
+}
+
 /* Errors that a stranger made up change nothing: he does not know the flow. */
 static void forged_errors(void)
 {
@@ -557,6 +599,7 @@ static CU_TestInfo tests[] = {
 	{ "moving", moving },
 	{ "moving, told by the peer", moving_told },
 	{ "lost", lost },
+	{ "a way is there again", way_back },
 	{ "forged errors", forged_errors },
 	{ "path mtu", path_mtu },
 	{ "several addresses", several_addresses },
