@@ -239,7 +239,7 @@ void lookup_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr
 	else if (kind == LOOKUP_MOVED && !key)
 		lookup_on_moved(net, hdr, &rd, now);
 	else if (kind == LOOKUP_QUERY)
-		store_on_query(net, hdr, payload, len, now);
+		answer_on_query(net, hdr, payload, len, now);
 	else if (kind == LOOKUP_ANSWER && !key)
 		client_on_answer(net, &rd, now);
 	else

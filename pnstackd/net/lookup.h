@@ -5,7 +5,8 @@
  *   lookup_record.c  signed address records
  *   lookup_own.c     registering ourselves
  *   lookup_table.c   records kept for others: the table
- *   lookup_store.c   the anchor: what it takes, what it answers
+ *   lookup_store.c   the anchor: what it takes
+ *   lookup_answer.c  the anchor: what it answers
  *   lookup_hand.c    the anchor: handing records on, second copies
  *   lookup_left.c    telling the places that we left where we are now
  *   lookup_client.c  asking
@@ -287,12 +288,13 @@ void store_rearm(struct net *net, struct stored *s);
 /* lookup_store.c */
 void store_on_store(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 		    struct pn_time now);
-void store_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *payload, size_t len,
-		    struct pn_time now);
-
 /** store_on_left() - its owner is not where our record says */
 void store_on_left(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
 		   struct pn_time now);
+
+/* lookup_answer.c */
+void answer_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *payload,
+		     size_t len, struct pn_time now);
 
 /* lookup_left.c */
 /** left_area() - we are not in that area any more: tell its anchor */

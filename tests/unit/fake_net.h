@@ -138,7 +138,7 @@
 #define route_metric FAKE_NAME(route_metric)
 #define store_find FAKE_NAME(store_find)
 #define store_hurry FAKE_NAME(store_hurry)
-#define store_on_query FAKE_NAME(store_on_query)
+#define answer_on_query FAKE_NAME(answer_on_query)
 #define store_on_store FAKE_NAME(store_on_store)
 #define store_on_stored FAKE_NAME(store_on_stored)
 #define store_scan FAKE_NAME(store_scan)
@@ -155,6 +155,7 @@
 #include "pnstackd/net/lookup_own.c"
 #include "pnstackd/net/lookup_table.c"
 #include "pnstackd/net/lookup_store.c"
+#include "pnstackd/net/lookup_answer.c"
 #include "pnstackd/net/lookup_hand.c"
 #include "pnstackd/net/lookup_left.c"
 #include "pnstackd/net/lookup_client.c"
