@@ -151,7 +151,7 @@ $(B)/pnstackd: $(call objs,$(MAIN_SRC)) $(call objs,libpeernet/api_wire.c) $(ARC
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(GROUP) $(SESSION_LIBS) $(NET_LIBS) $(HOST_LIBS)
 
 # what tests/sim/byz*.c change at nodes that are not honest
-SIM_WRAPS := fwd_on_packet fwd_originate adj_ctl_send adj_soft_send adj_input
+SIM_WRAPS := fwd_on_packet fwd_originate fwd_relay adj_ctl_send adj_soft_send adj_input
 $(B)/pnsim: $(call objs,$(SIM_SRC)) $(B)/session.a $(B)/net.a $(B)/base.a
 	$(call say,LD)
 	$(Q)$(LINK) $(SIM_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(SESSION_LIBS) $(NET_LIBS) $(JANSSON_LIBS) -lm

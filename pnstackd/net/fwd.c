@@ -217,6 +217,8 @@ static void fwd_on_error(struct net *net, const struct net_hdr *hdr, const struc
 	}
 	if (err.proto == NET_PROTO_ECHO && echo_on_error(net, hdr, &err, now))
 		peer_on_error(net, err.reason, err.mtu, err.dst, err.dst_tag, PEER_FLOW_ANY, now);
+	if (err.proto == NET_PROTO_LOOKUP)
+		lookup_on_error(net, &err, now);
 	if (err.proto == NET_PROTO_SESSION)
 		peer_on_error(net, err.reason, err.mtu, err.dst, err.dst_tag, err.flow, now);
 }
@@ -331,14 +333,6 @@ static struct fwd_hop fwd_decide_cached(struct net *net, uint16_t facet, const s
 	return hop;
 }
 
-static struct fwd_hop fwd_any_hop(struct net *net, uint16_t facet, const struct net_hdr *hdr,
-				  uint32_t from, struct pn_time now)
-{
-	if (hdr->flags & NET_HDR_F_KEY)
-		return fwd_decide_key(net, facet, hdr, from);
-	return fwd_decide_cached(net, facet, hdr, from, now);
-}
-
 /* Takes @pkt, whose header gets the new level, flags and hop limit. */
 static void fwd_transmit(struct net *net, struct pn_pkt *pkt, struct net_hdr *hdr,
 			 const struct fwd_hop *hop, struct pn_time now)
@@ -367,27 +361,66 @@ static void fwd_redirect(struct net *net, uint32_t from, uint32_t to, const stru
 		adj_on_forward(net, from, to, hdr->dst, now);
 }
 
+/* The neighbour that has the tag a packet is for.  Return: FWD_ADJ_NONE: none */
+static uint32_t fwd_tag_neighbour(struct net *net, const struct net_hdr *hdr, uint32_t from)
+{
+	if (hdr->dst_tag == 0 || (net->leaf && from != FWD_ADJ_NONE))
+		return FWD_ADJ_NONE;
+	for (uint32_t i = 0; i < adj_count(net); i++) {
+		const struct adj_pub *a = adj_at(net, i);
+
+		if (a && a->up && a->kind != ADJ_INTERNAL && i != from &&
+		    net_hit_tag(a->hit) == hdr->dst_tag)
+			return i;
+	}
+	return FWD_ADJ_NONE;
+}
+
 /* Who is meant may have been here, and have another address now: if a neighbour has the
  * tag the packet goes to it, whatever its address.  Once only: level 0 says so.
  * Return: false: no such neighbour */
 static bool fwd_to_tag(struct net *net, const struct net_hdr *hdr, uint32_t from,
 		       struct fwd_hop *hop)
 {
-	if ((hdr->flags & NET_HDR_F_KEY) || hdr->level == 0 || hdr->dst_tag == 0 ||
-	    (net->leaf && from != FWD_ADJ_NONE))
-		return false;
-	for (uint32_t i = 0; i < adj_count(net); i++) {
-		const struct adj_pub *a = adj_at(net, i);
+	uint32_t i = FWD_ADJ_NONE;
 
-		if (!a || !a->up || a->kind == ADJ_INTERNAL || i == from ||
-		    net_hit_tag(a->hit) != hdr->dst_tag)
-			continue;
-		*hop = (struct fwd_hop){ .verdict = FWD_SEND, .adj = i, .facet = a->facet,
-					 .flags = hdr->flags };
-		count(net, fwd_old_place);
-		return true;
-	}
-	return false;
+	if (!(hdr->flags & NET_HDR_F_KEY) && hdr->level != 0)
+		i = fwd_tag_neighbour(net, hdr, from);
+	if (i == FWD_ADJ_NONE)
+		return false;
+	*hop = (struct fwd_hop){ .verdict = FWD_SEND, .adj = i, .facet = adj_at(net, i)->facet,
+				 .flags = hdr->flags };
+	count(net, fwd_old_place);
+	return true;
+}
+
+/* A question on its way to an anchor has met a neighbour of the one whom it is about:
+ * he knows best where he is.  He takes it, whatever the key.
+ * Return: false: no such neighbour */
+static bool fwd_key_meets(struct net *net, const struct net_hdr *hdr, uint32_t from,
+			  struct fwd_hop *hop)
+{
+	uint32_t i = hdr->flags & NET_HDR_F_KEY ? fwd_tag_neighbour(net, hdr, from) : FWD_ADJ_NONE;
+	uint64_t there;
+
+	if (i == FWD_ADJ_NONE || adj_at(net, i)->suspect || !neighbour_addr(net, i, &there))
+		return false;
+	*hop = (struct fwd_hop){ .verdict = FWD_SEND, .adj = i, .facet = adj_at(net, i)->facet,
+				 .level = hdr->level, .flags = hdr->flags };
+	count(net, fwd_key_met);
+	return true;
+}
+
+static struct fwd_hop fwd_any_hop(struct net *net, uint16_t facet, const struct net_hdr *hdr,
+				  uint32_t from, struct pn_time now)
+{
+	struct fwd_hop hop;
+
+	if (!(hdr->flags & NET_HDR_F_KEY))
+		return fwd_decide_cached(net, facet, hdr, from, now);
+	if (fwd_key_meets(net, hdr, from, &hop))
+		return hop;
+	return fwd_decide_key(net, facet, hdr, from);
 }
 
 /* A packet for us that was sent to an address that we do not have any more */
@@ -471,8 +504,9 @@ static void fwd_take(struct net *net, uint32_t adj, struct pn_pkt *pkt, struct p
 	ours = hdr.flags & NET_HDR_F_KEY
 		       ? -1
 		       : facet_of_addr(net, a->facet, hdr.dst, hdr.dst_tag, now);
-	/* Given to us as the one who is meant: then the address is an old one of ours. */
-	if (ours < 0 && hdr.level == 0 && hdr.dst_tag == net->tag && !(hdr.flags & NET_HDR_F_KEY))
+	/* Given to us as the one who is meant: then the address is an old one of ours; or
+	 * we are the one whom a question is about. */
+	if (ours < 0 && hdr.dst_tag == net->tag && (hdr.level == 0 || (hdr.flags & NET_HDR_F_KEY)))
 		ours = a->facet;
 	if (ours >= 0 && fwd_tag_ours(net, &hdr)) {
 		if (facet_addr(net, (uint16_t)ours) != hdr.dst)
@@ -530,8 +564,9 @@ static int fwd_drop_own(struct net *net, struct pn_pkt *pkt, int rc)
 	return rc;
 }
 
-int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt *pkt,
-	     uint32_t *mtu, struct pn_time now)
+/* Takes @pkt: fwd_send() when the source is filled in. */
+static int fwd_start(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt *pkt,
+		     uint32_t *mtu, struct pn_time now)
 {
 	const struct adj_pub *a;
 	struct fwd_hop hop;
@@ -543,8 +578,6 @@ int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt
 	if (!(hdr->flags & NET_HDR_F_KEY))
 		hdr->level = NET_LEVEL_ANY;
 	hdr->hops = hdr->hops ? hdr->hops : NET_HOPS_DEFAULT;
-	hdr->src = facet_addr(net, facet);
-	hdr->src_tag = net->tag;
 	ours = hdr->flags & NET_HDR_F_KEY
 		       ? -1
 		       : facet_of_addr(net, facet, hdr->dst, hdr->dst_tag, now);
@@ -569,8 +602,16 @@ int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt
 	return 0;
 }
 
-int fwd_originate(struct net *net, uint16_t facet, struct net_hdr *hdr,
-		  const uint8_t *payload, size_t len, struct pn_time now)
+int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt *pkt,
+	     uint32_t *mtu, struct pn_time now)
+{
+	hdr->src = facet_addr(net, facet);
+	hdr->src_tag = net->tag;
+	return fwd_start(net, facet, hdr, pkt, mtu, now);
+}
+
+int fwd_relay(struct net *net, uint16_t facet, struct net_hdr *hdr, const uint8_t *payload,
+	      size_t len, struct pn_time now)
 {
 	struct pn_pkt *pkt = pn_pkt_get(net->pool);
 
@@ -581,7 +622,15 @@ int fwd_originate(struct net *net, uint16_t facet, struct net_hdr *hdr,
 	if (len > pn_pkt_room(pkt) - PN_PKT_TAILROOM)
 		return fwd_drop_own(net, pkt, PN_EMSGSIZE);
 	memcpy(pn_pkt_append(pkt, (uint32_t)len), payload, len);
-	return fwd_send(net, facet, hdr, pkt, NULL, now);
+	return fwd_start(net, facet, hdr, pkt, NULL, now);
+}
+
+int fwd_originate(struct net *net, uint16_t facet, struct net_hdr *hdr,
+		  const uint8_t *payload, size_t len, struct pn_time now)
+{
+	hdr->src = facet_addr(net, facet);
+	hdr->src_tag = net->tag;
+	return fwd_relay(net, facet, hdr, payload, len, now);
 }
 
 /* Is @addr the address of a neighbour of ours? */

@@ -104,6 +104,11 @@ size_t fwd_error_build(const struct fwd_error *err, uint8_t *buf, size_t cap);
 int fwd_send(struct net *net, uint16_t facet, struct net_hdr *hdr, struct pn_pkt *pkt,
 	     uint32_t *mtu, struct pn_time now);
 
+/** fwd_relay() - as fwd_originate(), on behalf of somebody else: with the source, the source's
+ *  tag and the hop limit (0: as new) that stand in @hdr */
+int fwd_relay(struct net *net, uint16_t facet, struct net_hdr *hdr, const uint8_t *payload,
+	      size_t len, struct pn_time now);
+
 /** fwd_answer() - as fwd_originate(), to the source of the packet under way: over the
  *  adjacency that it came by, as long as the source is not itself our neighbour.  A way is
  *  good both ways or not at all; and who tests a way (guard.c) tests that very way */

@@ -33,13 +33,20 @@
  * soon after the chain changed: whoever is no longer the end of the walk hands the record
  * on, and keeps it until the new anchor has acknowledged it.
  *
- * Asking (lookup_client.c).  One query at a time for an identity: the smallest area
- * first, then the larger ones, in the end the whole network, there the replica whose walk
- * leaves our side at the lowest level, as it is likely to be near, and then both others
- * at once.  The next step comes at once after an answer that has nothing, or when one has
- * taken longer than it should (round-trip times are learned for each size of area).  If
- * all say that there is none, again after 0.4 s, 0.8 s, 1.6 s and 1.6 s, because it may be
- * registering just now, or be cut off from us for a moment.
+ * Asking (lookup_client.c, lookup_answer.c).  One query at a time for an identity.  It goes to
+ * the anchor of our smallest area first, which, if it knows nothing, does not say so but passes
+ * it on to the next larger one, and so on; in the end to the replica in the network whose
+ * walk leaves that anchor's side at the lowest level, as it is likely to be near.  So an area
+ * that is asked in vain costs a small detour, not a way there and back.  For those who only
+ * want to know, the anchor that has a record sends the query to him whom it is about, and he
+ * answers himself: an old record is found out where it is kept, and costs no second
+ * question.  A peer's first packet finds that out as well, so he is told by the anchor.
+ * The query carries the tag of the identity: if it meets a neighbour of his on its way it
+ * goes to him right away.
+ *   If there is no answer in time (round-trip times are learned for each size of area), or
+ * one that has nothing, all who have not said so are asked at once, directly: a silent or
+ * lying anchor costs one retry.  If all say that there is none, again after 0.4 s, 0.8 s, 1.6 s
+ * and 1.6 s, because it may be registering just now, or be cut off from us for a moment.
  *
  * Moving (lookup_left.c).  The anchors of small areas that we left are told where we are.
  *
@@ -55,6 +62,8 @@
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/peer.h"
+
+#include <limits.h>
 
 #define ANSWERS_PER_SOURCE 200       /* a second */
 #define ANSWERS_PER_NODE 5000
@@ -175,6 +184,23 @@ uint64_t lookup_timeout_ns(const struct net *net, unsigned base)
 	return ns < TIMEOUT_MIN_NS ? TIMEOUT_MIN_NS : ns > TIMEOUT_MAX_NS ? TIMEOUT_MAX_NS : ns;
 }
 
+uint8_t lookup_nearest(const struct net *net, uint16_t facet, const uint8_t hit[PN_HIT_LEN],
+		       unsigned base)
+{
+	uint8_t best = 0;
+	int least = INT_MAX;
+
+	for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++) {
+		int away = fwd_key_walk(net, facet, lookup_key(hit, r), base);
+
+		if (away < least) {
+			least = away;
+			best = r;
+		}
+	}
+	return best;
+}
+
 /* Messages ------------------------------------------------------------------- */
 
 void lookup_send_store(struct net *net, const struct lookup_store_msg *m,
@@ -244,6 +270,15 @@ void lookup_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr
 		client_on_answer(net, &rd, now);
 	else
 		count(net, lookup_bad);
+}
+
+void lookup_on_error(struct net *net, const struct fwd_error *err, struct pn_time now)
+{
+	struct pn_rd rd;
+
+	pn_rd_init(&rd, err->excerpt, err->excerpt_len);
+	if (pn_rd_u8(&rd) == LOOKUP_QUERY)
+		client_on_error(net, &rd, now);
 }
 
 void lookup_expire(struct net *net, uint32_t index, struct pn_time now)

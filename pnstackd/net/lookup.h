@@ -79,8 +79,10 @@ uint64_t lookup_key(const uint8_t hit[PN_HIT_LEN], uint8_t replica);
  *           to an anchor's address, flags bit 2: we have left, this is where we are
  *   STORED  kind 1 | status 1 | cookie 8
  *           to the source address
- *   QUERY   kind 1 | step 1 | zero 1 | qid 8 | HIT 16 | area 8 | zeros
- *           along the key; as long as the asker wants the answer to be, at most
+ *   QUERY   kind 1 | step 1 | flags 1 | qid 8 | HIT 16 | area 8 | zeros
+ *           along the key; as long as the asker wants the answer to be, at most;
+ *           flags bit 0: who knows nothing passes it on, bit 1: who knows where he is
+ *           lets himself answer
  *   ANSWER  kind 1 | step 1 | status 1 | qid 8 | status 0: record,
  *           1: nothing, unknown here, 2: length 2 that the query must have
  *           to the source address; never longer than the query
@@ -90,6 +92,9 @@ enum lookup_msg { LOOKUP_STORE = 1, LOOKUP_STORED, LOOKUP_QUERY, LOOKUP_ANSWER, 
 #define LOOKUP_F_HANDOVER 1u
 #define LOOKUP_F_SECOND 2u
 #define LOOKUP_F_LEFT 4u
+#define LOOKUP_Q_ON 1u
+#define LOOKUP_Q_HIMSELF 2u
+#define LOOKUP_STEP_HIMSELF 0x40u    /* in a step: he answers himself */
 #define LOOKUP_STORE_LEN (1 + 1 + 1 + 4 + 8)          /* before the record */
 #define LOOKUP_STORED_LEN (1 + 1 + 8)
 #define LOOKUP_QUERY_LEN (1 + 1 + 1 + 8 + PN_HIT_LEN + 8) /* before the zeros */
@@ -185,9 +190,9 @@ struct query {
 	bool pausing;                /* all said unknown: once more after a moment */
 	bool stale;                  /* somebody had an answer that is no news */
 	bool for_peer;               /* peer.c waits for it */
+	bool begun, climbing;        /* the one that climbs was sent; and is under way */
 	uint8_t scopes;              /* areas of ours, when it began */
-	uint8_t next;                /* step */
-	uint8_t rounds;              /* in which all replicas were asked */
+	uint8_t rounds;              /* in which all were asked at once */
 	uint8_t pauses;
 	uint8_t attempts;
 	uint32_t unknown, pending;   /* bit per step */
@@ -256,6 +261,10 @@ void lookup_send_store(struct net *net, const struct lookup_store_msg *m,
 /** lookup_rtt_sample(), lookup_timeout_ns() - how long to wait for an answer */
 void lookup_rtt_sample(struct net *net, unsigned base, uint64_t ns);
 uint64_t lookup_timeout_ns(const struct net *net, unsigned base);
+/** lookup_nearest() - the replica of @hit in that network whose walk leaves the facet's side
+ *  at the lowest level: it is likely to be near */
+uint8_t lookup_nearest(const struct net *net, uint16_t facet, const uint8_t hit[PN_HIT_LEN],
+		       unsigned base);
 
 /* lookup_own.c */
 void own_init(struct net *net, struct pn_time now);
@@ -326,6 +335,9 @@ void client_init(struct net *net);
 /** client_forget() - who was unknown may be known now */
 void client_forget(struct net *net);
 void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now);
+/** client_on_error() - the query went to him, whom it is about, and did not arrive
+ *  @rd: the first bytes of it, behind the kind */
+void client_on_error(struct net *net, struct pn_rd *rd, struct pn_time now);
 void client_expire(struct net *net, uint32_t index, struct pn_time now);
 /** lookup_start() - ask for an identity on behalf of peer.c, who gets
  *  peer_on_record() or peer_on_lookup_failed(), later

@@ -2,23 +2,24 @@
 /* lookup_client.c - asking for an identity's addresses.  The rules are told in
  * lookup.c.
  *
- * A query goes up in steps: step i < scopes - 1 asks in the i-th of our areas, the
- * steps from there on are the replicas in the whole network, the nearest first.  The first
- * of these is asked alone, both others together, then, in further rounds, all.  A query has one
- * random number for all its attempts, so that a late answer to an early attempt still
- * counts.  An answer that is no newer than what the asker knows already is as good as
- * none, for him; those who only want to know are told at once.
+ * Step i < scopes - 1 is the question in the i-th of our areas; the steps from there on are
+ * the replicas in the network.  The first packet climbs from step to step by itself; whatever
+ * comes back says how far it came.  All others ask directly, all steps that have not said that
+ * they know nothing, at once, in rounds.  A query has one random number for all its attempts, so
+ * that a late answer to an early attempt still counts.  An answer that is no newer than what
+ * the asker knows already is as good as none, for him; those who only want to know are told
+ * at once.
  *
- * The record for a small area may be an old one, of somebody who was cut off when he left.  A
+ * The record that an anchor has may be an old one, of somebody who was cut off when he left.  A
  * peer finds that out when the first packet comes back.  For those who only want to know
- * he is asked himself, at that address, as part of the same step. */
+ * the anchor lets himself answer.  If one sends a record all the same, he is asked himself, at
+ * that address, as part of the same step. */
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/peer.h"
 
-#define ROUNDS_MAX 3                 /* in which all replicas are asked */
-#define STEP_HIMSELF 0x40u
-#define ATTEMPTS_MAX (LOOKUP_STEPS + (ROUNDS_MAX + PAUSES_MAX) * LOOKUP_REPLICAS)
+#define ROUNDS_MAX 3                 /* in which all are asked */
+#define ATTEMPTS_MAX 100             /* packets */
 #define PAUSE_NS PN_MS(400)          /* nobody knows it: again after that, then twice that, */
 #define PAUSE_SHIFT_MAX 2            /* then four times, ... */
 #define PAUSES_MAX 4
@@ -124,28 +125,13 @@ static void query_end(struct net *net, struct query *q, const struct addr_record
 
 /* Steps ------------------------------------------------------------------------- */
 
-/* The replicas in the order in which they are asked. */
-static void replica_order(const struct net *net, const uint8_t hit[PN_HIT_LEN], unsigned base,
-			  uint8_t order[LOOKUP_REPLICAS])
-{
-	int away[LOOKUP_REPLICAS];
-
-	for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++) {
-		unsigned i = r;
-
-		away[r] = fwd_key_walk(net, 0, lookup_key(hit, r), base);
-		for (; i > 0 && away[order[i - 1]] > away[r]; i--)
-			order[i] = order[i - 1];
-		order[i] = r;
-	}
-}
-
-static void query_send(struct net *net, struct query *q, unsigned step,
+/* @flags: LOOKUP_Q_ON: it may climb */
+static void query_send(struct net *net, struct query *q, unsigned step, uint8_t flags,
 		       const struct tree_scope *scope, struct pn_time now)
 {
 	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP,
 			       .flow = (uint16_t)net_random_u64(net) };
-	uint8_t buf[LOOKUP_QUERY_MAX] = { 0 }, order[LOOKUP_REPLICAS] = { 0 };
+	uint8_t buf[LOOKUP_QUERY_MAX] = { 0 };
 	struct pn_wr w;
 
 	PN_ASSERT(q->want <= sizeof(buf));
@@ -153,15 +139,14 @@ static void query_send(struct net *net, struct query *q, unsigned step,
 	if (q->attempts >= ATTEMPTS_MAX)
 		return;
 	q->attempts++;
-	if (step + 1u >= q->scopes) {
-		replica_order(net, q->hit, scope->base, order);
-		hdr.replica = order[step + 1u - q->scopes];
-	}
+	if (step + 1u >= q->scopes)
+		hdr.replica = (uint8_t)(step + 1u - q->scopes);
 	fwd_key_start(net, 0, lookup_key(q->hit, hdr.replica), scope->base, &hdr);
+	hdr.dst_tag = net_hit_tag(q->hit);
 	pn_wr_init(&w, buf, sizeof(buf));
 	pn_wr_u8(&w, LOOKUP_QUERY);
 	pn_wr_u8(&w, step);
-	pn_wr_u8(&w, 0);
+	pn_wr_u8(&w, flags | (q->for_peer ? 0 : LOOKUP_Q_HIMSELF));
 	pn_wr_u64(&w, q->qid);
 	pn_wr_bytes(&w, q->hit, PN_HIT_LEN);
 	pn_wr_u64(&w, scope->area);
@@ -183,9 +168,11 @@ static void query_ask_himself(struct net *net, struct query *q, const struct add
 	struct pn_wr w;
 
 	q->attempts++;
+	q->climbing = false;
+	q->pending |= 1u << step;
 	pn_wr_init(&w, buf, sizeof(buf));
 	pn_wr_u8(&w, LOOKUP_QUERY);
-	pn_wr_u8(&w, step | STEP_HIMSELF);
+	pn_wr_u8(&w, step | LOOKUP_STEP_HIMSELF);
 	pn_wr_u8(&w, 0);
 	pn_wr_u64(&w, q->qid);
 	pn_wr_bytes(&w, q->hit, PN_HIT_LEN);
@@ -195,12 +182,10 @@ static void query_ask_himself(struct net *net, struct query *q, const struct add
 	(void)fwd_originate(net, 0, &hdr, buf, pn_max(q->want, w.len), now);
 }
 
-/* Is it worth asking himself?  Not if a peer is waiting, or the whole network was asked. */
-static bool query_doubts(const struct net *net, const struct query *q,
-			 const struct addr_record *rec)
+/* Is it worth asking himself?  Not if a peer is waiting, or nothing else is new. */
+static bool query_doubts(const struct query *q)
 {
-	return !q->for_peer && !q->stale && rec->base < facet_height(net, 0) &&
-	       q->attempts < ATTEMPTS_MAX;
+	return !q->for_peer && !q->stale && q->attempts < ATTEMPTS_MAX;
 }
 
 /* Our areas may have changed since the query began: then it begins again.
@@ -212,7 +197,7 @@ static unsigned query_scopes(struct net *net, struct query *q,
 
 	if (n > 0 && n != q->scopes) {
 		q->scopes = (uint8_t)n;
-		q->next = 0;
+		q->begun = q->climbing = false;
 		q->unknown = 0;
 	}
 	return n;
@@ -236,47 +221,62 @@ static void query_pause(struct net *net, struct query *q, struct pn_time now)
 	timer_set(net, &q->timer, pn_time_add(now, wait));
 }
 
-/* The next step, or steps: those that have not said that they do not know. */
+/* The first packet: from the smallest area up */
+static void query_climb(struct net *net, struct query *q, const struct tree_scope *scopes,
+			struct pn_time now)
+{
+	const struct tree_scope *top = &scopes[q->scopes - 1];
+	unsigned step = q->scopes > 1 ? 0 : lookup_nearest(net, 0, q->hit, top->base);
+
+	q->begun = q->climbing = true;
+	q->pending = 0;
+	timer_set(net, &q->timer, pn_time_add(now, lookup_timeout_ns(net, top->base)));
+	query_send(net, q, step, LOOKUP_Q_ON, &scopes[0], now);
+}
+
+/* All at once that have not said that they do not know */
 static void query_next(struct net *net, struct query *q, struct pn_time now)
 {
 	struct tree_scope scopes[TREE_SCOPES_MAX];
-	unsigned n = query_scopes(net, q, scopes), last = n + LOOKUP_REPLICAS - 1;
-	unsigned from = q->next, to = from + 1;
-	uint64_t wait;
+	unsigned n = query_scopes(net, q, scopes);
+	uint64_t wait = PAUSE_NS;        /* our network is being put together */
 
-	if (n == 0) {                    /* our network is being put together */
-		from = to = last = 0;
-		q->rounds++;
-	} else if (from >= last) {
-		from = n - 1;
-		to = last;
-		q->rounds++;
-	} else if (from == n) {
-		to = last;
+	if (n > 0 && !q->begun && q->rounds == 0 && q->attempts < ATTEMPTS_MAX) {
+		query_climb(net, q, scopes, now);
+		return;
 	}
-	if (q->rounds >= ROUNDS_MAX || q->attempts >= ATTEMPTS_MAX) {
+	if (++q->rounds > ROUNDS_MAX || q->attempts >= ATTEMPTS_MAX) {
 		query_pause(net, q, now);
 		return;
 	}
-	q->next = (uint8_t)to;
+	q->begun = true;
+	q->climbing = false;
 	q->pending = 0;
-	wait = n ? lookup_timeout_ns(net, scopes[from < n ? from : n - 1].base) : PAUSE_NS;
-	timer_set(net, &q->timer, pn_time_add(now, wait << q->rounds));
-	for (unsigned i = from; i < to; i++) {
+	if (n > 0)
+		wait = lookup_timeout_ns(net, scopes[n - 1].base);
+	timer_set(net, &q->timer, pn_time_add(now, wait << (q->rounds - 1)));
+	for (unsigned i = 0; n > 0 && i < n - 1 + LOOKUP_REPLICAS; i++) {
 		if (!(q->unknown & 1u << i))
-			query_send(net, q, i, &scopes[i < n ? i : n - 1], now);
+			query_send(net, q, i, 0, &scopes[i < n ? i : n - 1], now);
 	}
 }
 
-/* That step has nothing (new). */
+/* That step has nothing (new); if the packet climbed, all before it have nothing either. */
 static void query_unknown(struct net *net, struct query *q, unsigned step, struct pn_time now)
 {
-	uint32_t all = (1u << LOOKUP_REPLICAS) - 1;
+	uint32_t all = (1u << LOOKUP_REPLICAS) - 1, below = (1u << (q->scopes - 1)) - 1;
 
 	PN_ASSERT(q->scopes > 0);
 	q->unknown |= 1u << step;
-	if (q->pausing || !(q->pending & 1u << step))
+	if (q->pausing)
 		return;
+	if (q->climbing) {
+		q->unknown |= below & ((1u << step) - 1);
+		q->climbing = false;
+		q->pending = 0;
+	} else if (!(q->pending & 1u << step)) {
+		return;
+	}
 	q->pending &= ~(1u << step);
 	if (q->pending)
 		return;
@@ -388,7 +388,7 @@ static bool query_on_record(struct net *net, struct query *q, struct pn_rd *rd, 
 		query_unknown(net, q, step, now);
 		return true;
 	}
-	if (rec.seq > q->min_seq && !himself && query_doubts(net, q, &rec)) {
+	if (rec.seq > q->min_seq && !himself && query_doubts(q)) {
 		query_ask_himself(net, q, &rec, prefix, step, now);
 		return true;
 	}
@@ -411,7 +411,7 @@ static void query_on_longer(struct net *net, struct query *q, unsigned step, uin
 	if (q->want < want)
 		q->want = want;
 	if (n > 0 && step < n + LOOKUP_REPLICAS - 1)
-		query_send(net, q, step, &scopes[step < n ? step : n - 1], now);
+		query_send(net, q, step, 0, &scopes[step < n ? step : n - 1], now);
 }
 
 static struct query *query_by_id(struct lookup *lk, uint64_t qid)
@@ -428,14 +428,14 @@ static void query_measure(struct net *net, const struct query *q, unsigned step,
 	struct tree_scope scopes[TREE_SCOPES_MAX];
 	unsigned n = tree_scopes(net, 0, scopes);
 
-	if (n == q->scopes && (q->pending & 1u << step))
+	if (n == q->scopes && (q->climbing || (q->pending & 1u << step)))
 		lookup_rtt_sample(net, scopes[step < n ? step : n - 1].base,
 				  pn_time_since(now, q->sent_at));
 }
 
 void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 {
-	uint8_t told = pn_rd_u8(rd), step = told & (uint8_t)~STEP_HIMSELF;
+	uint8_t told = pn_rd_u8(rd), step = told & (uint8_t)~LOOKUP_STEP_HIMSELF;
 	uint8_t status = pn_rd_u8(rd);
 	uint64_t qid = pn_rd_u64(rd);
 	struct query *q = rd->bad ? NULL : query_by_id(net->lookup, qid);
@@ -446,8 +446,7 @@ void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 	}
 	if (!q || q->scopes == 0 || step + 1u > q->scopes + LOOKUP_REPLICAS - 1u)
 		return;                  /* late, another one was faster */
-	if (step == told)
-		query_measure(net, q, step, now);
+	query_measure(net, q, step, now);
 	if (status == ANSWER_RECORD) {
 		if (query_on_record(net, q, rd, step, step != told, now))
 			return;
@@ -458,12 +457,27 @@ void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 		uint16_t want = pn_rd_u16(rd);
 
 		if (pn_rd_finish(rd) && want > LOOKUP_QUERY_WANT && want <= LOOKUP_QUERY_MAX &&
-		    (q->pending & 1u << step)) {
+		    (q->climbing || (q->pending & 1u << step))) {
 			query_on_longer(net, q, step, want, now);
 			return;
 		}
 	}
 	/* Whoever answers nonsense knows nothing. */
 	count(net, lookup_bad);
+	query_unknown(net, q, step, now);
+}
+
+void client_on_error(struct net *net, struct pn_rd *rd, struct pn_time now)
+{
+	uint8_t told = pn_rd_u8(rd), step = told & (uint8_t)~LOOKUP_STEP_HIMSELF;
+	uint64_t qid;
+	struct query *q;
+
+	(void)pn_rd_u8(rd);
+	qid = pn_rd_u64(rd);
+	q = rd->bad ? NULL : query_by_id(net->lookup, qid);
+	if (!q || step == told || q->scopes == 0 || step + 1u > q->scopes + LOOKUP_REPLICAS - 1u)
+		return;
+	count(net, lookup_gone);
 	query_unknown(net, q, step, now);
 }

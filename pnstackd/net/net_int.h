@@ -262,7 +262,8 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(route_requests) X(route_updates) X(via_full) X(dest_full) X(rec_full) X(lookup_queries) \
 	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
 	X(lookup_bad) X(lookup_elsewhere) X(lookup_crowded) X(lookup_replayed) \
-	X(lookup_stores) X(lookup_left) X(lookup_moved) X(fwd_old_place) X(peer_silent) \
+	X(lookup_stores) X(lookup_left) X(lookup_moved) X(lookup_passed_on) \
+	X(lookup_relayed) X(lookup_gone) X(fwd_old_place) X(fwd_key_met) X(peer_silent) \
 	X(peer_resolved) X(peer_failed) X(peer_queue_dropped) \
 	X(peer_table_full) X(echo_requests) X(echo_replies) X(echo_limited) \
 	X(fwd_shortcuts) X(fwd_key_no_route) X(fwd_local_dropped) X(fwd_bad_payload) \
@@ -343,6 +344,9 @@ void lookup_expire(struct net *net, uint32_t index, struct pn_time now);   /* TI
 void lookup_record_expire(struct net *net, uint32_t index, struct pn_time now); /* TIMER_RECORD */
 void lookup_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr,
 		      const uint8_t *payload, size_t len, struct pn_time now);
+/** lookup_on_error() - a query did not arrive where an anchor, or we, had sent it */
+struct fwd_error;
+void lookup_on_error(struct net *net, const struct fwd_error *err, struct pn_time now);
 void peer_carve(struct net *net, struct arena *a, const struct net_config *cfg);
 void peer_init(struct net *net, const struct net_config *cfg, struct pn_time now);
 void peer_fini(struct net *net);

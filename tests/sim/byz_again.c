@@ -72,13 +72,22 @@ static bool chance(unsigned percent)
 /* --- lookups ----------------------------------------------------------------- */
 
 /* The first record of an identity that was ever seen; a new one is remembered */
-static const struct first *first_of(const struct addr_record *rec, const uint8_t *raw, size_t len)
+static const struct first *first_find(const uint8_t hit[PN_HIT_LEN])
 {
 	uint32_t i;
 
 	for (i = 0; i < first_count; i++)
-		if (!memcmp(firsts[i].hit, rec->hit, PN_HIT_LEN))
+		if (!memcmp(firsts[i].hit, hit, PN_HIT_LEN))
 			return &firsts[i];
+	return NULL;
+}
+
+static const struct first *first_of(const struct addr_record *rec, const uint8_t *raw, size_t len)
+{
+	const struct first *known = first_find(rec->hit);
+
+	if (known)
+		return known;
 	if (first_count == FIRST || len > sizeof(firsts->raw))
 		return NULL;
 	memcpy(firsts[first_count].hit, rec->hit, PN_HIT_LEN);
@@ -118,6 +127,33 @@ size_t again_answer(struct net *net, const uint8_t *payload, size_t len, uint8_t
 		/* the addresses stand before the signature */
 		buf[len - 64 - 1 - rng_below(byz_rng(), 8)] ^= (uint8_t)(1 + rng_below(byz_rng(), 255));
 		return len;
+	}
+}
+
+size_t again_query(const uint8_t *payload, size_t len, uint8_t *buf, size_t cap)
+{
+	const struct first *first;
+
+	if (len < LOOKUP_QUERY_LEN || payload[0] != LOOKUP_QUERY)
+		return 0;
+	first = first_find(payload + LOOKUP_QUERY_LEN - 8 - PN_HIT_LEN);
+	byz_act();
+	buf[0] = LOOKUP_ANSWER;
+	buf[1] = payload[1]; /* step */
+	buf[2] = ANSWER_UNKNOWN;
+	memcpy(buf + 3, payload + 3, 8); /* query id */
+	switch (rng_below(byz_rng(), 3)) {
+	case 0:
+		return 0;
+	case 1:
+		return LOOKUP_ANSWER_LEN;
+	default: /* as if himself had said it */
+		if (!first || (size_t)LOOKUP_ANSWER_LEN + first->len > cap)
+			return LOOKUP_ANSWER_LEN;
+		buf[1] |= LOOKUP_STEP_HIMSELF;
+		buf[2] = ANSWER_RECORD;
+		memcpy(buf + LOOKUP_ANSWER_LEN, first->raw, first->len);
+		return LOOKUP_ANSWER_LEN + first->len;
 	}
 }
 

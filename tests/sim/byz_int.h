@@ -52,6 +52,9 @@ size_t lies_edit_join(const uint8_t *msg, size_t len, uint8_t *buf);
  *  @buf: @cap bytes for what to send in its place, @len at least
  *  Return: its length; 0: none shall leave */
 size_t again_answer(struct net *net, const uint8_t *payload, size_t len, uint8_t *buf, size_t cap);
+/** again_query() - an answer to a query that should have been passed on
+ *  Return: its length; 0: there shall be none */
+size_t again_query(const uint8_t *payload, size_t len, uint8_t *buf, size_t cap);
 /** again_packet() - a packet came: keep a copy, and maybe bring an older one back
  *  Return: a packet to be handled as if it had come over @adj too, or NULL */
 struct pn_pkt *again_packet(struct net *net, uint32_t *adj, const struct pn_pkt *pkt);

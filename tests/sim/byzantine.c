@@ -279,6 +279,20 @@ WRAP(int, fwd_originate, struct net *net, uint16_t facet, struct net_hdr *hdr,
 	return n ? __real_fwd_originate(net, facet, hdr, buf, n, now) : 0;
 }
 
+WRAP(int, fwd_relay, struct net *net, uint16_t facet, struct net_hdr *hdr,
+     const uint8_t *payload, size_t len, struct pn_time now)
+{
+	struct net_hdr back = { .proto = NET_PROTO_LOOKUP, .dst = hdr->src,
+				.dst_tag = hdr->src_tag, .flow = hdr->flow };
+	uint8_t buf[PN_MTU_MIN - NET_HDR_LEN];
+	size_t n;
+
+	if (byz_now(net) != BYZ_FORGE)
+		return __real_fwd_relay(net, facet, hdr, payload, len, now);
+	n = again_query(payload, len, buf, sizeof(buf));
+	return n ? __real_fwd_originate(net, facet, &back, buf, n, now) : 0;
+}
+
 WRAP(void, adj_input, struct net *net, struct pn_pkt *pkt, struct pn_time now)
 {
 	if (byz_now(net) == BYZ_REPLAY)

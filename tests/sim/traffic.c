@@ -79,8 +79,9 @@ static void on_lookup(struct traffic *t, struct question *q, const struct net_ev
 	}
 	q->failed = ev->addr_count == 0;
 	q->old = !q->failed;
-	sim_trace(t->sim, "lookup of %s by %s: %s", t->sim->topo->names[q->to],
-		  t->sim->topo->names[q->from], ev->addr_count ? "old address" : "not found");
+	sim_trace(t->sim, "lookup of %s by %s: %s after %.3f s", t->sim->topo->names[q->to],
+		  t->sim->topo->names[q->from], ev->addr_count ? "old address" : "not found",
+		  (double)(t->sim->now.ns - q->sent_ns) / 1e9);
 }
 
 static void on_echo(struct traffic *t, struct question *q, const struct net_event *ev)

@@ -207,6 +207,66 @@ static void a_facet_too_many_for_a_short_query(void)
 	w_end();
 }
 
+static uint64_t counted(enum net_counter_id id)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < w.nodes; i++)
+		n += w_count(i, id);
+	return n;
+}
+
+/* One packet asks in all areas, and whoever is asked for answers himself. */
+static void a_query_climbs(void)
+{
+	struct net_event ev;
+	uint64_t ns, hops;
+
+	w_line(40);
+	w_start(1, 256, 16);
+	w_run(PN_S(4));
+	CU_ASSERT(finds(0, w_net(1)->hit, &ns, &ev));
+	CU_ASSERT(ns <= 2 * W_LATENCY);  /* next door */
+	CU_ASSERT_EQUAL(counted(COUNT_lookup_passed_on), 0);
+	hops = w.sent_proto[NET_PROTO_LOOKUP];
+	for (unsigned b = 20; b < 40; b++)
+		CU_ASSERT(finds(0, w_net(b)->hit, &ns, &ev) && has_addr(b, ev.addrs[0]));
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), 1 + 20);
+	CU_ASSERT(counted(COUNT_lookup_passed_on) > 10);
+	CU_ASSERT(counted(COUNT_lookup_relayed) + counted(COUNT_fwd_key_met) >= 20);
+	/* 30 hops away on average */
+	CU_ASSERT(w.sent_proto[NET_PROTO_LOOKUP] - hops < 20 * 2 * 30 * 2);
+	w_end();
+}
+
+/* What anchors keep leads to somebody else: nobody is told that. */
+static void an_old_record(void)
+{
+	struct addr_record rec = { .seq = UINT64_MAX, .stamp = 1, .lifetime_s = 100, .count = 1 };
+	uint8_t raw[ADDR_RECORD_MAX];
+	struct net_event ev;
+	uint64_t ns;
+	size_t len;
+
+	w_line(40);
+	w_start(1, 256, 16);
+	w_run(PN_S(4));
+	rec.base = (uint8_t)w.vertex[0].height;
+	rec.area = w_area(w.vertex[0].addr, rec.base);
+	rec.addrs[0] = w.vertex[20].addr;
+	len = addr_record_build(w_net(39), &rec, raw, sizeof(raw));
+	for (unsigned i = 0; i < w.nodes; i++) {
+		for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++) {
+			struct stored *s = store_find(w_net(i), w_net(39)->hit, r, rec.area);
+
+			CU_ASSERT(!s || store_set_raw(w_net(i), s, raw, len));
+		}
+	}
+	CU_ASSERT(!finds(0, w_net(39)->hit, &ns, &ev));
+	CU_ASSERT(w_count(0, COUNT_lookup_gone) >= LOOKUP_REPLICAS);
+	w_end();
+}
+
 static void the_unknown(void)
 {
 	static const uint8_t nobody[PN_HIT_LEN] = { 0x20, 1, 2, 3 };
@@ -493,6 +553,8 @@ static CU_TestInfo tests[] = {
 	{ "forgery", forgery },
 	{ "everybody is found", everybody_is_found },
 	{ "a long record", a_facet_too_many_for_a_short_query },
+	{ "a query climbs", a_query_climbs },
+	{ "an old record", an_old_record },
 	{ "the unknown", the_unknown },
 	{ "shared queries", shared_queries },
 	{ "loss", loss },
