@@ -23,7 +23,16 @@
  *
  * Registering (lookup_own.c).  Only what changed is registered anew.  Otherwise every 30 s
  * x 2^(level/2), with a quarter of jitter; kept three times as long.  A STORE is repeated
- * after 300 ms, 600 ms ... up to 6 times, until its anchor acknowledges it.
+ * after 300 ms, 600 ms ... 19.2 s, and so on, until its anchor acknowledges it.
+ *
+ * Succession, and areas cut in two.  The name of an area is its line, so that nobody registers
+ * anew in a hurry when its leader died.  But it may have been cut: then the part without the
+ * leader has a successor of the same line, the anchors of many are in the other part, and
+ * what they keep for those over there stays.  When both parts are one network again there are two
+ * areas of that name in it.  So all register again when they see a successor, a while
+ * later in large areas; who is asked himself looks whether the asker is in his area or in
+ * the other one; and a peer whose address does not work asks him himself, and believes him
+ * though he does not say anything newer.
  *
  * Keeping (lookup_store.c, lookup_hand.c).  An anchor takes a record that is signed, newer,
  * of an area that it is in, and if it comes from its identity then from one of the

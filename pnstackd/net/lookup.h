@@ -163,6 +163,7 @@ struct registration {
 	uint8_t base;
 	uint16_t facet;              /* from which it is sent */
 	uint64_t area;
+	uint64_t id;                 /* of the area, as of the last registration */
 	uint64_t seq;
 	uint32_t stamp;
 	uint64_t digest;             /* of our addresses inside */
@@ -189,7 +190,8 @@ struct query {
 	bool used;
 	bool pausing;                /* all said unknown: once more after a moment */
 	bool stale;                  /* somebody had an answer that is no news */
-	bool for_peer;               /* peer.c waits for it */
+	bool for_peer;               /* peer.c waits for it, */
+	bool doubt;                  /* and an address that it has does not work */
 	bool begun, climbing;        /* the one that climbs was sent; and is under way */
 	uint8_t scopes;              /* areas of ours, when it began */
 	uint8_t rounds;              /* in which all were asked at once */
@@ -342,8 +344,10 @@ void client_expire(struct net *net, uint32_t index, struct pn_time now);
 /** lookup_start() - ask for an identity on behalf of peer.c, who gets
  *  peer_on_record() or peer_on_lookup_failed(), later
  *  @min_seq: only a record newer than this is news
+ *  @doubt:   the address that was known does not work: he shall answer himself; what he
+ *            says then is news, too, if it is as old as @min_seq
  *  Return: 0; PN_EUNREACH: nobody knew it a moment ago; PN_EFULL */
-int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
+int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq, bool doubt,
 		 struct pn_time now);
 
 #endif

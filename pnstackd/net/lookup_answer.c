@@ -32,14 +32,35 @@ static bool in_area(const struct net *net, uint64_t area)
 	return false;
 }
 
-/* @raw: room for a record of ours.  Return: the record for the answer, NULL: none */
-static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t area, bool key,
-				   uint8_t raw[ADDR_RECORD_MAX], size_t *len)
+/* Is @addr in that area, too?  When an area was cut in two and both parts have met again, both
+ * may have the same line. */
+static bool shares_area(const struct net *net, uint64_t area, uint64_t addr)
+{
+	uint64_t prefix;
+
+	for (uint16_t f = 0; f < facet_max(net); f++) {
+		int base = facet_live(net, f) ? tree_area_base(net, f, area) : -1;
+
+		if (base < 0)
+			continue;
+		prefix = facet_addr(net, f) ^ addr_low(facet_addr(net, f), (unsigned)base);
+		if ((addr ^ addr_low(addr, (unsigned)base)) == prefix)
+			return true;
+	}
+	return false;
+}
+
+/* @src: who asks
+ * @raw: room for a record of ours.  Return: the record for the answer, NULL: none */
+static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t area,
+				   uint64_t src, bool key, uint8_t raw[ADDR_RECORD_MAX],
+				   size_t *len)
 {
 	const struct stored *s;
 
 	if (memcmp(hit, net->hit, PN_HIT_LEN) == 0) {
-		*len = own_record(net, area, raw, ADDR_RECORD_MAX);
+		if (shares_area(net, area, src))
+			*len = own_record(net, area, raw, ADDR_RECORD_MAX);
 		if (*len == 0)           /* not registered there, but larger areas will do */
 			*len = own_record(net, 0, raw, ADDR_RECORD_MAX);
 		return *len ? raw : NULL;
@@ -206,7 +227,7 @@ void answer_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *
 		count(net, lookup_limited);
 		return;
 	}
-	raw = query_record(net, q.hit, q.area, key, own, &raw_len);
+	raw = query_record(net, q.hit, q.area, hdr->src, key, own, &raw_len);
 	if (raw == own) {
 		query_answer(net, &q, q.step | LOOKUP_STEP_HIMSELF, raw, raw_len, now);
 		return;

@@ -146,7 +146,7 @@ static void query_send(struct net *net, struct query *q, unsigned step, uint8_t 
 	pn_wr_init(&w, buf, sizeof(buf));
 	pn_wr_u8(&w, LOOKUP_QUERY);
 	pn_wr_u8(&w, step);
-	pn_wr_u8(&w, flags | (q->for_peer ? 0 : LOOKUP_Q_HIMSELF));
+	pn_wr_u8(&w, flags | (q->for_peer && !q->doubt ? 0 : LOOKUP_Q_HIMSELF));
 	pn_wr_u64(&w, q->qid);
 	pn_wr_bytes(&w, q->hit, PN_HIT_LEN);
 	pn_wr_u64(&w, scope->area);
@@ -182,10 +182,10 @@ static void query_ask_himself(struct net *net, struct query *q, const struct add
 	(void)fwd_originate(net, 0, &hdr, buf, pn_max(q->want, w.len), now);
 }
 
-/* Is it worth asking himself?  Not if a peer is waiting, or nothing else is new. */
+/* Is it worth asking himself?  Not if a peer is waiting who will find out. */
 static bool query_doubts(const struct query *q)
 {
-	return !q->for_peer && !q->stale && q->attempts < ATTEMPTS_MAX;
+	return (!q->for_peer || q->doubt) && !q->stale && q->attempts < ATTEMPTS_MAX;
 }
 
 /* Our areas may have changed since the query began: then it begins again.
@@ -322,7 +322,7 @@ static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN],
 	return NULL;
 }
 
-int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
+int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq, bool doubt,
 		 struct pn_time now)
 {
 	struct lookup *lk = net->lookup;
@@ -335,6 +335,7 @@ int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_se
 	if (!q)
 		return PN_EFULL;
 	q->for_peer = true;
+	q->doubt = q->doubt || doubt;
 	if (q->min_seq < min_seq)
 		q->min_seq = min_seq;
 	return 0;
@@ -392,7 +393,7 @@ static bool query_on_record(struct net *net, struct query *q, struct pn_rd *rd, 
 		query_ask_himself(net, q, &rec, prefix, step, now);
 		return true;
 	}
-	if (rec.seq > q->min_seq) {
+	if (rec.seq > q->min_seq || (himself && q->doubt && rec.seq == q->min_seq)) {
 		query_end(net, q, &rec, now);
 		return true;
 	}
@@ -479,5 +480,6 @@ void client_on_error(struct net *net, struct pn_rd *rd, struct pn_time now)
 	if (!q || step == told || q->scopes == 0 || step + 1u > q->scopes + LOOKUP_REPLICAS - 1u)
 		return;
 	count(net, lookup_gone);
+	q->stale = q->stale || q->doubt; /* as the peer knows already */
 	query_unknown(net, q, step, now);
 }

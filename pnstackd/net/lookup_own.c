@@ -14,7 +14,8 @@
 #define REFRESH_NS PN_S(30)          /* times 2^(level/2), */
 #define REFRESH_LEVEL_MAX 14         /* up to here: 64 minutes */
 #define RETRY_NS PN_MS(300)          /* doubled each time */
-#define RETRY_MAX 6
+#define RETRY_MAX 6                  /* times; then the same time again and again */
+#define RENEW_NS PN_MS(250)          /* times 2^(level/2) */
 
 static uint64_t refresh_ns(unsigned base)
 {
@@ -124,17 +125,29 @@ static uint64_t own_digest(const struct net *net, uint64_t area, unsigned base)
 	return h;
 }
 
-static void reg_schedule(struct net *net, struct registration *reg, struct pn_time now)
+/* @spread: the first attempt comes within that time */
+static void reg_schedule(struct net *net, struct registration *reg, uint64_t spread,
+			 struct pn_time now)
 {
 	uint64_t interval = refresh_ns(reg->base);
-	uint64_t spread = SPREAD_NS * reg->base + 1;
 
 	reg->refresh_at = pn_time_add(now, interval * 3 / 4 +
 				      net_random_u64(net) % (interval / 2));
 	for (unsigned r = 0; r < LOOKUP_REPLICAS; r++) {
 		reg->rep[r] = (struct reg_replica){ .acked = r > 0 && !reg->widest };
-		reg->rep[r].next_try = pn_time_add(now, net_random_u64(net) % spread);
+		reg->rep[r].next_try = pn_time_add(now, net_random_u64(net) % (spread + 1));
 	}
+}
+
+/* The area has a successor: it may have been cut in two when its leader was lost, and the anchor
+ * may be in the other part.  Mostly it is not: no hurry in large ones. */
+static void reg_renew(struct net *net, struct registration *reg, uint64_t id, struct pn_time now)
+{
+	unsigned level = reg->base < REFRESH_LEVEL_MAX ? reg->base : REFRESH_LEVEL_MAX;
+
+	reg->id = id;
+	reg->stamp++;
+	reg_schedule(net, reg, RENEW_NS << level / 2, now);
 }
 
 /* One area of ours, the next larger one having been looked at before.
@@ -155,8 +168,11 @@ static uint64_t reg_look(struct net *net, uint16_t facet, const struct tree_scop
 		return wider ? wider : net->boot << 32 | lk->own_n;
 	reg->seen = true;
 	reg->facet = facet;
-	if (reg->seq && reg->digest == digest && reg->widest == !wider)
+	if (reg->seq && reg->digest == digest && reg->widest == !wider) {
+		if (reg->id != scope->id)
+			reg_renew(net, reg, scope->id, now);
 		return reg->seq;
+	}
 	seq = wider ? wider : net->boot << 32 | ++lk->own_n;
 	if (!wider)                      /* another network: others are there */
 		client_forget(net);
@@ -164,7 +180,8 @@ static uint64_t reg_look(struct net *net, uint16_t facet, const struct tree_scop
 	reg->seq = seq;
 	reg->widest = !wider;
 	reg->digest = digest;
-	reg_schedule(net, reg, now);
+	reg->id = scope->id;
+	reg_schedule(net, reg, SPREAD_NS * reg->base, now);
 	return seq;
 }
 
@@ -240,14 +257,11 @@ static void reg_send(struct net *net, struct registration *reg, uint8_t replica,
 	uint8_t raw[ADDR_RECORD_MAX];
 	size_t len;
 
-	if (rep->tries >= RETRY_MAX) {
-		rep->next_try = PN_TIME_NEVER;   /* until the next refresh */
-		return;
-	}
 	rep->cookie = net_random_u64(net);
 	rep->sent_at = now;
 	rep->next_try = pn_time_add(now, RETRY_NS << rep->tries);
-	rep->tries++;
+	if (rep->tries < RETRY_MAX)      /* who is in the way now may not be for ever */
+		rep->tries++;
 	len = reg_build(net, reg, raw, sizeof(raw));
 	if (len == 0)
 		return;                  /* we have just left: own_look() will see */
@@ -271,7 +285,7 @@ void own_expire(struct net *net, struct pn_time now)
 
 		if (reg->used && pn_time_due(reg->refresh_at, now)) {
 			reg->stamp++;
-			reg_schedule(net, reg, now);
+			reg_schedule(net, reg, SPREAD_NS * reg->base, now);
 		}
 		for (uint8_t r = 0; reg->used && r < LOOKUP_REPLICAS; r++) {
 			if (!reg->rep[r].acked && pn_time_due(reg->rep[r].next_try, now))

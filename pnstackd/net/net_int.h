@@ -171,6 +171,7 @@ uint8_t facet_height(const struct net *net, uint16_t facet);
 /* Areas in which lookup records are kept (view.c). */
 struct tree_scope {
 	uint64_t area;               /* its line: it has the same after a succession */
+	uint64_t id;                 /* its id: another one then */
 	uint8_t base;                /* its block has 2^base addresses */
 };
 #define TREE_SCOPE_STEP 3            /* levels between two of them */

@@ -467,7 +467,7 @@ static uint64_t peer_min_seq(const struct net *net, const struct peer *p)
 /* Begin to resolve.  Return: 0, or why not (the state stays) */
 static int peer_resolve(struct net *net, struct peer *p, struct pn_time now)
 {
-	int rc = lookup_start(net, p->hit, peer_min_seq(net, p), now);
+	int rc = lookup_start(net, p->hit, peer_min_seq(net, p), p->count > 0, now);
 
 	if (rc < 0 && rc != PN_EFULL)
 		return rc;
@@ -499,7 +499,7 @@ static void peer_relookup(struct net *net, struct peer *p, struct pn_time now)
 	}
 	p->relookup_at = pn_time_add(now, RELOOKUP_NS << shift);
 	count(net, peer_relookups);
-	if (lookup_start(net, p->hit, peer_min_seq(net, p), now) == 0)
+	if (lookup_start(net, p->hit, peer_min_seq(net, p), true, now) == 0)
 		p->looking = true;
 	else
 		timer_set(net, &p->timer, p->relookup_at);
@@ -587,6 +587,22 @@ static void peer_known(struct net *net, struct peer *p, struct pn_time now)
 	echo_on_peer(net, peer_handle(net->peers, p), NET_ERR_NONE, now);
 }
 
+/* Does a record that is as old as ours say that the address that we use is not his?  When an
+ * area was cut in two and both parts have met again, a record for it may have been read
+ * in the wrong one. */
+static bool peer_elsewhere(const struct net *net, const struct peer *p,
+			   const struct addr_record *rec)
+{
+	uint64_t prefix;
+
+	if (rec->seq != p->seq || !addr_prefix(net, rec->area, rec->base, &prefix))
+		return false;
+	for (uint16_t i = 0; i < rec->count; i++)
+		if ((prefix | rec->addrs[i]) == p->addrs[p->best])
+			return false;
+	return true;
+}
+
 void peer_on_record(struct net *net, const struct addr_record *rec, struct pn_time now)
 {
 	struct peer *p = peer_find(net, rec->hit);
@@ -594,7 +610,7 @@ void peer_on_record(struct net *net, const struct addr_record *rec, struct pn_ti
 	if (!p || p->self)
 		return;
 	p->looking = false;
-	bool news = p->count == 0 || rec->seq > peer_min_seq(net, p);
+	bool news = p->count == 0 || rec->seq > peer_min_seq(net, p) || peer_elsewhere(net, p, rec);
 
 	if (news || rec->seq == p->seq)
 		peer_set_record(net, p, rec, now);
@@ -753,7 +769,7 @@ static void peer_upkeep(struct net *net, struct peer *p, struct pn_time now)
 	if (p->self || p->looking || !pn_time_due(p->refresh_at, now))
 		return;
 	p->refresh_at = pn_time_add(now, REFRESH_AGAIN_NS);
-	p->looking = lookup_start(net, p->hit, peer_min_seq(net, p), now) == 0;
+	p->looking = lookup_start(net, p->hit, peer_min_seq(net, p), false, now) == 0;
 }
 
 int peer_address(struct net *net, net_peer peer, uint64_t *addr, struct pn_time now)

@@ -190,9 +190,9 @@ unsigned tree_scopes(const struct net *net, uint16_t facet, struct tree_scope ou
 			i++;
 		r = facet_rec(net, f, i);
 		if (r->base > 0 && (n == 0 || out[n - 1].area != r->line))
-			out[n++] = (struct tree_scope){ r->line, r->base };
+			out[n++] = (struct tree_scope){ r->line, r->id, r->base };
 		PN_ASSERT(n < TREE_SCOPES_MAX);
 	}
-	out[n++] = (struct tree_scope){ root->line, root->base };
+	out[n++] = (struct tree_scope){ root->line, root->id, root->base };
 	return n;
 }

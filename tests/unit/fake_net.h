@@ -513,8 +513,8 @@ unsigned tree_scopes(const struct net *net, uint16_t facet, struct tree_scope ou
 	unsigned n = 0, height = facet_height(net, facet);
 
 	for (unsigned level = TREE_SCOPE_STEP; level + 1 < height; level += TREE_SCOPE_STEP)
-		out[n++] = (struct tree_scope){ w_area(addr, level), (uint8_t)level };
-	out[n++] = (struct tree_scope){ w_area(addr, height), (uint8_t)height };
+		out[n++] = (struct tree_scope){ .area = w_area(addr, level), .base = (uint8_t)level };
+	out[n++] = (struct tree_scope){ .area = w_area(addr, height), .base = (uint8_t)height };
 	return n;
 }
 
