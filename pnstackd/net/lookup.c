@@ -66,7 +66,8 @@
  * Limits.  Answers and signature checks are limited per source and in all, records per
  * source address block, so that one place cannot fill a table.  An answer is never longer
  * than the query, which therefore carries zeros; who wants a longer record is told
- * how long he must make it.
+ * how long he must make it.  Signatures of answers are checked within the same limits, and
+ * answers make the asker send no more than a few packets.
  */
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/fwd.h"
@@ -276,7 +277,7 @@ void lookup_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr
 	else if (kind == LOOKUP_QUERY)
 		answer_on_query(net, hdr, payload, len, now);
 	else if (kind == LOOKUP_ANSWER && !key)
-		client_on_answer(net, &rd, now);
+		client_on_answer(net, hdr->src, &rd, now);
 	else
 		count(net, lookup_bad);
 }

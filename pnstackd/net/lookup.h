@@ -197,6 +197,7 @@ struct query {
 	uint8_t rounds;              /* in which all were asked at once */
 	uint8_t pauses;
 	uint8_t attempts;
+	uint8_t again;               /* packets sent because of what an answer says */
 	uint32_t unknown, pending;   /* bit per step */
 	uint16_t want;               /* length of the query */
 	uint8_t hit[PN_HIT_LEN];
@@ -336,7 +337,7 @@ void store_check(struct net *net, struct stored *s, struct pn_time now);
 void client_init(struct net *net);
 /** client_forget() - who was unknown may be known now */
 void client_forget(struct net *net);
-void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now);
+void client_on_answer(struct net *net, uint64_t src, struct pn_rd *rd, struct pn_time now);
 /** client_on_error() - the query went to him, whom it is about, and did not arrive
  *  @rd: the first bytes of it, behind the kind */
 void client_on_error(struct net *net, struct pn_rd *rd, struct pn_time now);

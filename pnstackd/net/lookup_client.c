@@ -20,6 +20,7 @@
 
 #define ROUNDS_MAX 3                 /* in which all are asked */
 #define ATTEMPTS_MAX 100             /* packets */
+#define AGAIN_MAX 8                  /* of them those that answers ask for */
 #define PAUSE_NS PN_MS(400)          /* nobody knows it: again after that, then twice that, */
 #define PAUSE_SHIFT_MAX 2            /* then four times, ... */
 #define PAUSES_MAX 4
@@ -168,6 +169,7 @@ static void query_ask_himself(struct net *net, struct query *q, const struct add
 	struct pn_wr w;
 
 	q->attempts++;
+	q->again++;
 	q->climbing = false;
 	q->pending |= 1u << step;
 	pn_wr_init(&w, buf, sizeof(buf));
@@ -185,7 +187,8 @@ static void query_ask_himself(struct net *net, struct query *q, const struct add
 /* Is it worth asking himself?  Not if a peer is waiting who will find out. */
 static bool query_doubts(const struct query *q)
 {
-	return (!q->for_peer || q->doubt) && !q->stale && q->attempts < ATTEMPTS_MAX;
+	return (!q->for_peer || q->doubt) && !q->stale && q->attempts < ATTEMPTS_MAX &&
+	       q->again < AGAIN_MAX;
 }
 
 /* Our areas may have changed since the query began: then it begins again.
@@ -373,16 +376,21 @@ void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, 
 /* Answers --------------------------------------------------------------------------- */
 
 /* An answer with a record.  Return: false if it is not one that counts */
-static bool query_on_record(struct net *net, struct query *q, struct pn_rd *rd, unsigned step,
-			    bool himself, struct pn_time now)
+static bool query_on_record(struct net *net, struct query *q, uint64_t src, struct pn_rd *rd,
+			    unsigned step, bool himself, struct pn_time now)
 {
 	const uint8_t *raw = rd->at;
 	size_t len = pn_rd_left(rd);
 	struct addr_record rec;
 	uint64_t prefix;
 
-	if (addr_record_parse(&rec, raw, len) < 0 || memcmp(rec.hit, q->hit, PN_HIT_LEN) != 0 ||
-	    addr_record_verify(&rec, raw, len) < 0)
+	if (addr_record_parse(&rec, raw, len) < 0 || memcmp(rec.hit, q->hit, PN_HIT_LEN) != 0)
+		return false;
+	if (!limit_take(&net->lookup->stores, src, now)) {
+		count(net, lookup_limited);
+		return true;
+	}
+	if (addr_record_verify(&rec, raw, len) < 0)
 		return false;
 	if (!addr_prefix(net, rec.area, rec.base, &prefix)) {
 		count(net, lookup_elsewhere);    /* we have left that area meanwhile */
@@ -409,6 +417,7 @@ static void query_on_longer(struct net *net, struct query *q, unsigned step, uin
 	struct tree_scope scopes[TREE_SCOPES_MAX];
 	unsigned n = query_scopes(net, q, scopes);
 
+	q->again++;
 	if (q->want < want)
 		q->want = want;
 	if (n > 0 && step < n + LOOKUP_REPLICAS - 1)
@@ -434,7 +443,7 @@ static void query_measure(struct net *net, const struct query *q, unsigned step,
 				  pn_time_since(now, q->sent_at));
 }
 
-void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
+void client_on_answer(struct net *net, uint64_t src, struct pn_rd *rd, struct pn_time now)
 {
 	uint8_t told = pn_rd_u8(rd), step = told & (uint8_t)~LOOKUP_STEP_HIMSELF;
 	uint8_t status = pn_rd_u8(rd);
@@ -449,7 +458,7 @@ void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 		return;                  /* late, another one was faster */
 	query_measure(net, q, step, now);
 	if (status == ANSWER_RECORD) {
-		if (query_on_record(net, q, rd, step, step != told, now))
+		if (query_on_record(net, q, src, rd, step, step != told, now))
 			return;
 	} else if (status == ANSWER_UNKNOWN && pn_rd_finish(rd)) {
 		query_unknown(net, q, step, now);
@@ -458,7 +467,7 @@ void client_on_answer(struct net *net, struct pn_rd *rd, struct pn_time now)
 		uint16_t want = pn_rd_u16(rd);
 
 		if (pn_rd_finish(rd) && want > LOOKUP_QUERY_WANT && want <= LOOKUP_QUERY_MAX &&
-		    (q->climbing || (q->pending & 1u << step))) {
+		    q->again < AGAIN_MAX && (q->climbing || (q->pending & 1u << step))) {
 			query_on_longer(net, q, step, want, now);
 			return;
 		}

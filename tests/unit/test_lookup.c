@@ -548,6 +548,37 @@ static void answers(void)
 	w_end();
 }
 
+/* An anchor that knows the number of a query cannot make us check signatures without end. */
+static void a_flood_of_answers(void)
+{
+	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .src = 5 };
+	uint8_t buf[LOOKUP_QUERY_MAX];
+	struct net_event ev;
+	struct pn_wr h;
+	size_t len;
+
+	w_line(12);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	net_lookup(w_net(0), w_net(11)->hit, 1, w.now);
+	CU_ASSERT_FATAL(w_net(0)->lookup->queries[0].used);
+	pn_wr_init(&h, buf, sizeof(buf));
+	pn_wr_u8(&h, LOOKUP_ANSWER);
+	pn_wr_u8(&h, 0);
+	pn_wr_u8(&h, ANSWER_RECORD);
+	pn_wr_u64(&h, w_net(0)->lookup->queries[0].qid);
+	len = h.len + make(11, 5, 1, buf + h.len);
+	buf[len - 1] ^= 1;
+	for (unsigned i = 0; i < 1000; i++)
+		lookup_on_packet(w_net(0), 0, &hdr, buf, len, w.now);
+	CU_ASSERT(w_count(0, COUNT_lookup_bad) <= STORES_PER_SOURCE);
+	CU_ASSERT(w_count(0, COUNT_lookup_limited) >= 1000 - STORES_PER_SOURCE);
+	w_run(PN_S(1));
+	CU_ASSERT(w_event_of(0, NET_EV_LOOKUP, &ev));
+	CU_ASSERT_EQUAL(ev.addr_count, 1);
+	w_end();
+}
+
 static CU_TestInfo tests[] = {
 	{ "records", records },
 	{ "forgery", forgery },
@@ -564,6 +595,7 @@ static CU_TestInfo tests[] = {
 	{ "what an anchor takes", what_an_anchor_takes },
 	{ "a full table", a_full_table },
 	{ "answers", answers },
+	{ "a flood of answers", a_flood_of_answers },
 	CU_TEST_INFO_NULL,
 };
 
