@@ -161,8 +161,8 @@ struct dest {
 
 struct cand {                    /* one border where two networks could merge */
 	uint64_t border_addr;    /* of our border node, inside our network */
-	uint32_t border_adj;     /* its adjacency towards the other network */
 	uint64_t dest;           /* area that we would stand beside */
+	uint32_t border_adj;     /* its adjacency towards the other network */
 	bool within;             /* the neighbour is a facet of the same node */
 	uint8_t level;           /* slot */
 	uint8_t height;          /* of the merged tree */

@@ -139,7 +139,8 @@ static void store_evict(struct net *net)
 			first = s;
 	}
 	PN_ASSERT(first);
-	count(net, lookup_full);
+	if (pn_time_is_never(first->drop_at))
+		count(net, lookup_full); /* else it was only kept in case that somebody asks */
 	store_remove(net, first);
 }
 

@@ -64,8 +64,11 @@ struct nbhd *nbhd_carve(struct arena *a, const struct net_config *cfg, uint32_t 
 	struct nbhd *taken = arena_take(a, 1, sizeof(*taken)), sizing = {0};
 	struct nbhd *n = taken ? taken : &sizing;
 
-	n->index_max = (uint32_t)pn_min(INDEX_MIN + cfg->adj_max * INDEX_PER_ADJ, INDEX_MAX);
-	n->want_max = OWN_MIN + facets + cfg->adj_max * OWN_PER_ADJ;
+	uint32_t near = net_limit(cfg->near_max, OWN_MIN + cfg->adj_max * OWN_PER_ADJ);
+	uint32_t beyond = net_limit(cfg->beyond_max, INDEX_MIN + cfg->adj_max * INDEX_PER_ADJ);
+
+	n->index_max = (uint32_t)pn_min(beyond, INDEX_MAX);
+	n->want_max = facets + near;
 	n->log_max = 3 * n->want_max;    /* all went, and as many came */
 	n->told_max = cfg->adj_max;
 	/* Our own places have room whatever neighbours tell. */

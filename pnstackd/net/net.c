@@ -33,14 +33,17 @@
 /* net_config_fit(): what a small node of a network that is known needs.  The tree's
  * height is at most 2 * log2(nodes) + 4; some levels more, for it gets there in steps. */
 #define FIT_SPARE_ADJS 2
-#define FIT_LEVELS     8
+#define FIT_SPARE_SHARE 16
+#define FIT_LEVELS     6
+#define FIT_NEAR       16
+#define FIT_BEYOND     32
 #define FIT_SPARE_STATIONS 4
 #define FIT_STATION_ADJS 32
 #define FIT_RECORDS    56
-#define FIT_PEERS      32
+#define FIT_PEERS      16
 #define FIT_EVENTS     16
 #define FIT_PINGS      32
-#define FIT_QUERIES    24
+#define FIT_QUERIES    16
 #define FIT_FLOWS      16
 
 /* Identities ------------------------------------------------------------------ */
@@ -147,20 +150,28 @@ static uint32_t internal_ends(uint32_t facets)
 	return ends;
 }
 
-void net_config_fit(struct net_config *cfg, uint32_t cables, uint32_t stations, uint32_t links,
-		    uint32_t nodes)
+uint32_t net_facets_of(uint32_t cables, uint32_t stations)
 {
-	uint32_t log = log2_ceil(nodes), load = cables + (stations > 0);
+	uint32_t load = cables + (stations > 0);
 
-	cfg->facet_max = pn_max(1, (load + NET_FACET_ADJ_MAX - 1) / NET_FACET_ADJ_MAX);
-	/* Some more, for neighbours that come back before their old adjacency is gone. */
+	return pn_max(1, (load + NET_FACET_ADJ_MAX - 1) / NET_FACET_ADJ_MAX);
+}
+
+void net_config_fit(struct net_config *cfg, const struct net_surroundings *around)
+{
+	uint32_t log = log2_ceil(around->nodes), stations = around->stations;
+
+	cfg->facet_max = net_facets_of(around->cables, stations);
 	/* of an Ethernet those of the ring, and shortcuts while data flows */
 	cfg->station_max = stations ? stations + FIT_SPARE_STATIONS : 1;
 	stations = pn_min(stations, FIT_STATION_ADJS + 4 * log2_ceil(stations + 1));
-	cfg->adj_max = cables + stations + FIT_SPARE_ADJS + cables / 8 +
-		       internal_ends(cfg->facet_max);
-	cfg->link_max = pn_min(pn_max(links, 1), NET_LINK_MAX);
+	/* Some more, for neighbours that come back before their old adjacency is gone. */
+	cfg->adj_max = around->cables + stations + FIT_SPARE_ADJS +
+		       around->cables / FIT_SPARE_SHARE + internal_ends(cfg->facet_max);
+	cfg->link_max = pn_min(pn_max(around->links, 1), NET_LINK_MAX);
 	cfg->level_max = pn_min(2 * log + FIT_LEVELS, NET_LEVEL_LIMIT);
+	cfg->near_max = around->near ? around->near + around->near / 4 + FIT_NEAR : 0;
+	cfg->beyond_max = around->beyond ? 2 * around->beyond + FIT_BEYOND : 0;
 	cfg->record_max = FIT_RECORDS;
 	cfg->peer_max = FIT_PEERS;
 	cfg->event_max = FIT_EVENTS;

@@ -60,6 +60,8 @@ struct net_config {
 	uint32_t event_max;          /* events that wait for the host */
 	uint32_t ping_max;           /* net_ping() under way; a power of two */
 	uint32_t query_max;          /* identities that are looked up at once */
+	uint32_t near_max;           /* places of all neighbours */
+	uint32_t beyond_max;         /* places that these tell of, at most half from each */
 	uint32_t flow_max;           /* next hops remembered for a moment; a power of two */
 	const uint8_t (*allowed)[PN_ID_LEN]; /* NULL: anybody may be a neighbour */
 	uint32_t allowed_count;      /* identities in allowed; copied at init */
@@ -71,13 +73,23 @@ struct net_config {
 /** net_config_default() - the limits a daemon starts with; keys left zero */
 void net_config_default(struct net_config *cfg);
 
-/** net_config_fit() - just enough for a node whose surroundings are known beforehand
- *  @cables:   neighbours on point-to-point links, at most
- *  @stations: others on its Ethernets
- *  @links:    of its own
- *  @nodes:    in the whole network: the tree is not higher than 2 * log2 of it + 4 */
-void net_config_fit(struct net_config *cfg, uint32_t cables, uint32_t stations, uint32_t links,
-		    uint32_t nodes);
+/** struct net_surroundings - of a node, where they are known beforehand */
+struct net_surroundings {
+	uint32_t cables;             /* neighbours on point-to-point links, at most */
+	uint32_t stations;           /* others on its Ethernets */
+	uint32_t links;              /* of its own */
+	uint32_t near;               /* places of all neighbours: see facet_max; 0 unknown */
+	uint32_t beyond;             /* places of these and of their neighbours, for each of
+	                                them; 0 unknown */
+	uint32_t nodes;              /* in the whole network: the tree is not higher than
+	                                2 * log2 of it + 4 */
+};
+
+/** net_config_fit() - just enough for such a node */
+void net_config_fit(struct net_config *cfg, const struct net_surroundings *around);
+
+/** net_facets_of() - places in the tree of a node with so many cables, and with stations */
+uint32_t net_facets_of(uint32_t cables, uint32_t stations);
 
 /** net_mem_size() - bytes that net_init() wants for this configuration */
 size_t net_mem_size(const struct net_config *cfg);

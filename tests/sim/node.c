@@ -257,18 +257,58 @@ void sim_node_carrier(struct sim *sim, uint32_t e, uint32_t side)
 
 /* --- life --------------------------------------------------------------------- */
 
-/* Room for the neighbours that it has, or may get when edges come and go */
-static void node_fit(const struct sim *sim, const struct sim_node *n, struct net_config *cfg)
+static uint32_t stations_of(const struct sim *sim, const struct sim_node *n)
 {
-	uint32_t stations = 0, cables, i;
+	uint32_t stations = 0, i;
 
 	for (i = 0; i < n->edge_count; i++)
 		stations += sim_edge_is_shared(&sim->edges[n->edges[i]]);
-	cables = n->edge_count - stations;
+	return stations;
+}
+
+static uint32_t facets_of(const struct sim *sim, const struct sim_node *n)
+{
+	uint32_t stations = stations_of(sim, n);
+
+	return net_facets_of(n->edge_count - stations, stations);
+}
+
+static const struct sim_node *node_beyond(const struct sim *sim, uint32_t edge,
+					  const struct sim_node *n)
+{
+	const struct sim_edge *e = &sim->edges[edge];
+
+	return &sim->nodes[e->node[!sim_edge_side(e, (uint32_t)(n - sim->nodes))]];
+}
+
+static uint32_t places_near(const struct sim *sim, const struct sim_node *n)
+{
+	uint32_t places = 0, i;
+
+	for (i = 0; i < n->edge_count; i++)
+		places += facets_of(sim, node_beyond(sim, n->edges[i], n));
+	return places;
+}
+
+/* Room for the neighbours that it has, or may get when edges come and go */
+static void node_fit(const struct sim *sim, const struct sim_node *n, struct net_config *cfg)
+{
+	struct net_surroundings around = { .nodes = sim->topo->node_count };
+	uint32_t stations = stations_of(sim, n), cables = n->edge_count - stations, i;
+
 	if (sim->cfg.more_edges)
 		cables = stations = (uint32_t)pn_max(n->edge_count, NODE_CABLES_MAX);
-	net_config_fit(cfg, cables, (uint32_t)pn_min(stations, STATIONS_MAX),
-		       (n->hub ? 1 : cables) + (stations > 0), sim->topo->node_count);
+	else if (stations == 0)
+		around.near = places_near(sim, n);
+	for (i = 0; i < n->edge_count && around.near > 0; i++) {
+		const struct sim_node *nb = node_beyond(sim, n->edges[i], n);
+
+		around.beyond += facets_of(sim, nb) + places_near(sim, nb);
+	}
+	around.cables = cables;
+	around.stations = (uint32_t)pn_min(stations, STATIONS_MAX);
+	around.links = (n->hub ? 1 : cables) + (stations > 0);
+	net_config_fit(cfg, &around);
 }
 
 static void node_config(struct sim *sim, uint32_t node, struct net_config *cfg)
