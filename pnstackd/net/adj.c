@@ -33,33 +33,41 @@
 
 #include <string.h>
 
+/* Its smaller tables */
+static void tables_carve(struct adj_table *t, struct arena *a, const struct net_config *cfg)
+{
+	uint32_t seen_max = net_limit(cfg->seen_max, SEEN_DEFAULT);
+
+	PN_ASSERT((seen_max & (seen_max - 1)) == 0);
+	t->station_max = net_limit(cfg->station_max, STATIONS_DEFAULT);
+	PN_ASSERT(t->station_max <= UINT16_MAX);
+	t->seen_mask = seen_max - 1;
+	t->expelled_max = net_limit(cfg->expelled_max, EXPELLED_DEFAULT);
+	t->redirect_max = (uint32_t)pn_min(t->station_max, REDIRECT_MAX);
+	t->window_words = REPLAY_WORDS(net_limit(cfg->replay_max, REPLAY_DEFAULT));
+	t->stations = arena_take(a, t->station_max, sizeof(*t->stations));
+	t->ring = arena_take(a, t->station_max, sizeof(*t->ring));
+	t->allowed = arena_take(a, pn_max(cfg->allowed_count, 1), PN_ID_LEN);
+	t->seen = arena_take(a, seen_max, sizeof(*t->seen));
+	t->expelled = arena_take(a, t->expelled_max, sizeof(*t->expelled));
+	t->redirects = arena_take(a, t->redirect_max, sizeof(*t->redirects));
+	t->windows = arena_take(a, (size_t)cfg->adj_max * t->window_words, sizeof(*t->windows));
+}
+
 void adj_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 {
-	struct adj_table *t = arena_take(a, 1, sizeof(*t));
-	struct adj *adjs = arena_take(a, cfg->adj_max, sizeof(*adjs));
-	struct adj_pub *pubs = arena_take(a, cfg->adj_max, sizeof(*pubs));
-	uint32_t links = pn_min(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
-	struct link *link = arena_take(a, links, sizeof(*link));
-	uint32_t station_max = net_limit(cfg->station_max, STATIONS_DEFAULT);
-	struct station *stations = arena_take(a, station_max, sizeof(*stations));
-	uint16_t *ring = arena_take(a, station_max, sizeof(*ring));
-	uint8_t (*allowed)[PN_ID_LEN] = arena_take(a, pn_max(cfg->allowed_count, 1), PN_ID_LEN);
+	struct adj_table *taken = arena_take(a, 1, sizeof(*taken)), sizing = { 0 };
+	struct adj_table *t = taken ? taken : &sizing;
 
 	PN_ASSERT(cfg->adj_max > 0);
 	PN_ASSERT(cfg->adj_max <= ADJ_TABLE_MAX);
-	PN_ASSERT(station_max <= UINT16_MAX);
-	if (!a->at)
-		return;
-	t->a = adjs;
-	t->pub = pubs;
 	t->max = cfg->adj_max;
-	t->links = link;
-	t->link_max = links;
-	t->stations = stations;
-	t->ring = ring;
-	t->station_max = station_max;
-	t->allowed = allowed;
-	net->adjs = t;
+	t->link_max = (uint32_t)pn_min(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
+	t->a = arena_take(a, t->max, sizeof(*t->a));
+	t->pub = arena_take(a, t->max, sizeof(*t->pub));
+	t->links = arena_take(a, t->link_max, sizeof(*t->links));
+	tables_carve(t, a, cfg);
+	net->adjs = taken;
 }
 
 void adj_init(struct net *net, const struct net_config *cfg, struct pn_time now)
@@ -129,6 +137,7 @@ uint32_t adj_alloc(struct net *net, int link, const struct pn_lladdr *ll)
 	memset(a, 0, sizeof(*a));
 	memset(&t->pub[i], 0, sizeof(t->pub[i]));
 	timer_init(&a->timer, TIMER_ADJ, i);
+	replay_init(&a->replay, t->windows + (size_t)i * t->window_words, t->window_words);
 	pn_pktq_init(&a->ctl_q);
 	a->hs_next = PN_TIME_NEVER;
 	a->collect_at = PN_TIME_NEVER;
@@ -346,7 +355,7 @@ void adj_promote(struct net *net, uint32_t i, struct pn_time now)
 		session_wipe(&s[PREV]);
 		s[PREV] = s[CUR];
 		a->replay_prev = replay_shrink(&a->replay);
-		memset(&a->replay, 0, sizeof(a->replay));
+		replay_init(&a->replay, a->replay.seen, a->replay.words);
 		s[CUR] = s[NEXT];
 		memset(&s[NEXT], 0, sizeof(s[NEXT]));
 		a->prev_until = pn_time_add(now, PREV_NS);
@@ -361,7 +370,7 @@ void adj_promote(struct net *net, uint32_t i, struct pn_time now)
 	replace_twins(net, i, now);
 	s[CUR] = s[NEXT];
 	memset(&s[NEXT], 0, sizeof(s[NEXT]));
-	memset(&a->replay, 0, sizeof(a->replay));
+	replay_init(&a->replay, a->replay.seen, a->replay.words);
 	came_up(net, i, rtt_ns, now);
 }
 

@@ -289,9 +289,8 @@ static struct seen *seen_of(struct net *net, const uint8_t id[PN_ID_LEN], uint64
 	crypto_digest_keyed(digest, sizeof(digest), net->random_key, 32, id, PN_ID_LEN);
 	pn_rd_init(&r, digest, 8);
 	*key = pn_rd_u64(&r) | 1;
-	return &net->adjs->seen[*key >> 1 & (SEEN_SLOTS - 1)];
+	return &net->adjs->seen[*key >> 1 & net->adjs->seen_mask];
 }
-static_assert((SEEN_SLOTS & (SEEN_SLOTS - 1)) == 0, "a power of two");
 
 static bool newer(uint64_t boot, uint64_t counter, uint64_t than_boot, uint64_t than_counter)
 {

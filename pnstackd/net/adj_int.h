@@ -65,8 +65,8 @@ static_assert(FRAME_OVERHEAD + FRAME_HDR_LEN <= PN_PKT_HEADROOM, "headroom");
 #define CTL_WINDOW         4     /* control messages in flight */
 #define CAP_BURST          65536 /* bytes of control traffic at once: a start takes some */
 #define SPLIT_SLOTS        2     /* frames being put together, per adjacency */
-#define SEEN_SLOTS         64    /* timestamps of identities that are gone */
-#define EXPELLED_MAX       32    /* identities refused for a while */
+#define SEEN_DEFAULT       64    /* timestamps of identities that are gone */
+#define EXPELLED_DEFAULT   32    /* identities refused for a while */
 #define HS_LOAD_PER_S      200   /* initiations per second; above: cookies */
 #define HS_MAX_PER_S       2000  /* above: dropped */
 
@@ -289,9 +289,12 @@ struct adj_table {
 	uint64_t hs_counter;         /* of our initiations */
 	struct pn_time hs_window;    /* a second in which initiations are counted */
 	uint32_t hs_count;
-	struct seen seen[SEEN_SLOTS];
-	struct expelled expelled[EXPELLED_MAX];
-	struct redirect redirects[REDIRECT_MAX];
+	struct seen *seen;           /* [seen_mask + 1] */
+	struct expelled *expelled;   /* [expelled_max] */
+	struct redirect *redirects;  /* [redirect_max] */
+	uint32_t seen_mask, expelled_max, redirect_max;
+	uint64_t *windows;           /* [max][window_words], of the adjacencies' replay */
+	uint32_t window_words;
 	struct station *stations;    /* [station_max] */
 	uint16_t *ring;              /* [station_max]: scratch */
 	uint32_t station_max, station_used;

@@ -20,7 +20,7 @@ uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], str
 {
 	const struct adj_table *t = net->adjs;
 
-	for (uint32_t i = 0; i < EXPELLED_MAX; i++)
+	for (uint32_t i = 0; i < t->expelled_max; i++)
 		if (pn_time_before(now, t->expelled[i].until) &&
 		    memcmp(t->expelled[i].id, id, PN_ID_LEN) == 0)
 			return pn_time_until(now, t->expelled[i].until);
@@ -30,7 +30,7 @@ uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], str
 bool net_expelled_at(const struct net *net, size_t index, uint8_t id[PN_ID_LEN],
 		     uint64_t *left_ns, struct pn_time now)
 {
-	for (uint32_t i = 0; i < EXPELLED_MAX; i++) {
+	for (uint32_t i = 0; i < net->adjs->expelled_max; i++) {
 		const struct expelled *e = &net->adjs->expelled[i];
 
 		if (!pn_time_before(now, e->until) || index-- > 0)
@@ -47,7 +47,7 @@ static struct expelled *expelled_slot(struct adj_table *t, const uint8_t id[PN_I
 {
 	struct expelled *soonest = &t->expelled[0];
 
-	for (uint32_t i = 0; i < EXPELLED_MAX; i++) {
+	for (uint32_t i = 0; i < t->expelled_max; i++) {
 		if (memcmp(t->expelled[i].id, id, PN_ID_LEN) == 0)
 			return &t->expelled[i];
 		if (pn_time_before(t->expelled[i].until, soonest->until))

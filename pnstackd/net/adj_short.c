@@ -40,7 +40,7 @@ static struct redirect *redirect_find(struct net *net, int link, uint64_t dst, s
 {
 	struct adj_table *t = net->adjs;
 
-	for (uint32_t i = 0; i < REDIRECT_MAX; i++)
+	for (uint32_t i = 0; i < t->redirect_max; i++)
 		if (t->redirects[i].dst == dst && t->redirects[i].link == link &&
 		    pn_time_before(now, t->redirects[i].until))
 			return &t->redirects[i];
@@ -53,7 +53,7 @@ static struct redirect *redirect_slot(struct net *net, int link, uint64_t dst)
 	struct adj_table *t = net->adjs;
 	struct redirect *r = &t->redirects[0];
 
-	for (uint32_t i = 0; i < REDIRECT_MAX; i++) {
+	for (uint32_t i = 0; i < t->redirect_max; i++) {
 		if (t->redirects[i].dst == dst && t->redirects[i].link == link)
 			return &t->redirects[i];
 		if (pn_time_before(t->redirects[i].until, r->until))

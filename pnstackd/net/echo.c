@@ -43,6 +43,8 @@ void echo_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 
 	PN_ASSERT((max & (max - 1)) == 0);
 	net->echo = arena_take(a, 1, sizeof(struct echo));
+	limit_carve(net->echo ? &net->echo->replies : NULL, a,
+		    net_limit(cfg->source_max, LIMIT_SLOTS));
 	pings = arena_take(a, max, sizeof(*pings));
 	if (!net->echo)
 		return;                  /* only being sized */

@@ -57,6 +57,8 @@ void fwd_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 
 	PN_ASSERT((flows & (flows - 1)) == 0);
 	net->fwd = arena_take(a, 1, sizeof(struct fwd));
+	limit_carve(net->fwd ? &net->fwd->errors : NULL, a,
+		    net_limit(cfg->source_max, LIMIT_SLOTS));
 	cache = arena_take(a, flows, sizeof(*cache));
 	if (!net->fwd)
 		return;                  /* only being sized */

@@ -16,9 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "libpeernet/base/pn_time.h"
+#include "pnstackd/net/net_int.h"
 
-#define LIMIT_SLOTS 256              /* power of two */
+#define LIMIT_SLOTS 256              /* the default */
 #define LIMIT_BLOCK_BITS 3           /* addresses that differ only here count as one source */
 
 struct limit {
@@ -26,7 +26,8 @@ struct limit {
 	uint64_t all_ns, all_burst_ns;
 	uint64_t secret;
 	uint64_t all_full;               /* when the bucket of all is full again */
-	uint32_t full[LIMIT_SLOTS];
+	uint32_t mask;
+	uint32_t *full;                  /* [mask + 1] */
 };
 
 /** mix64() - a 64-bit permutation (the finaliser of splitmix64), no secret */
@@ -37,6 +38,18 @@ static inline uint64_t mix64(uint64_t x)
 	x ^= x >> 27;
 	x *= 0x94d049bb133111ebu;
 	return x ^ x >> 31;
+}
+
+/** limit_carve() - @slots: buckets of sources, a power of two */
+static inline void limit_carve(struct limit *l, struct arena *a, uint32_t slots)
+{
+	uint32_t *full = arena_take(a, slots, sizeof(*full));
+
+	PN_ASSERT((slots & (slots - 1)) == 0);
+	if (!l)
+		return;                  /* only being sized */
+	l->full = full;
+	l->mask = slots - 1;
 }
 
 /** limit_init() - @each, @all: grants per second of one source and of all; each
@@ -54,7 +67,7 @@ static inline void limit_init(struct limit *l, uint32_t each, uint32_t all, uint
 static inline bool limit_take(struct limit *l, uint64_t src, struct pn_time now)
 {
 	uint64_t h = mix64((src >> LIMIT_BLOCK_BITS) ^ l->secret);
-	uint32_t *slot = &l->full[h & (LIMIT_SLOTS - 1)];
+	uint32_t *slot = &l->full[h & l->mask];
 	uint32_t now_us = (uint32_t)(now.ns / 1000), each = *slot - now_us;
 	uint64_t all = l->all_full > now.ns ? l->all_full : now.ns;
 

@@ -110,6 +110,8 @@ void lookup_carve(struct net *net, struct arena *a, const struct net_config *cfg
 	records = arena_take(a, cfg->record_max, sizeof(*records));
 	large = arena_take(a, large_max, sizeof(*large));
 	heads = arena_take(a, buckets, sizeof(*heads));
+	limit_carve(lk ? &lk->answers : NULL, a, net_limit(cfg->source_max, LIMIT_SLOTS));
+	limit_carve(lk ? &lk->stores : NULL, a, net_limit(cfg->source_max, LIMIT_SLOTS));
 	net->lookup = lk;
 	if (!lk)
 		return;                  /* only being sized */

@@ -39,6 +39,10 @@
 #define FIT_BEYOND     32
 #define FIT_SPARE_STATIONS 4
 #define FIT_STATION_ADJS 32
+#define FIT_SOURCES    64
+#define FIT_EXPELLED   32
+#define FIT_SEEN       16
+#define FIT_REPLAY     256
 #define FIT_RECORDS    56
 #define FIT_PEERS      16
 #define FIT_EVENTS     16
@@ -172,6 +176,10 @@ void net_config_fit(struct net_config *cfg, const struct net_surroundings *aroun
 	cfg->level_max = pn_min(2 * log + FIT_LEVELS, NET_LEVEL_LIMIT);
 	cfg->near_max = around->near ? around->near + around->near / 4 + FIT_NEAR : 0;
 	cfg->beyond_max = around->beyond ? 2 * around->beyond + FIT_BEYOND : 0;
+	cfg->source_max = FIT_SOURCES;
+	cfg->expelled_max = (uint32_t)pn_min(cfg->adj_max, FIT_EXPELLED);
+	cfg->seen_max = FIT_SEEN;
+	cfg->replay_max = FIT_REPLAY;
 	cfg->record_max = FIT_RECORDS;
 	cfg->peer_max = FIT_PEERS;
 	cfg->event_max = FIT_EVENTS;

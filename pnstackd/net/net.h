@@ -62,6 +62,11 @@ struct net_config {
 	uint32_t query_max;          /* identities that are looked up at once */
 	uint32_t near_max;           /* places of all neighbours */
 	uint32_t beyond_max;         /* places that these tell of, at most half from each */
+	uint32_t source_max;         /* buckets of limits that sources share; a power of two */
+	uint32_t expelled_max;       /* identities refused for a while */
+	uint32_t seen_max;           /* timestamps of neighbours that are gone; a power of two */
+	uint32_t replay_max;         /* frames that may come out of order, of one neighbour;
+	                                a multiple of 64 */
 	uint32_t flow_max;           /* next hops remembered for a moment; a power of two */
 	const uint8_t (*allowed)[PN_ID_LEN]; /* NULL: anybody may be a neighbour */
 	uint32_t allowed_count;      /* identities in allowed; copied at init */

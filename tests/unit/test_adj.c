@@ -246,7 +246,8 @@ static void test_replayed(void)
 	CU_ASSERT_EQUAL(counter(1, "rx_replayed"), 5);
 	CU_ASSERT_EQUAL(lab->delivered[1], 1);
 	/* somebody who forgot all timestamps answers, but changes nothing for it */
-	memset(lab->net[1]->adjs->seen, 0, sizeof(lab->net[1]->adjs->seen));
+	memset(lab->net[1]->adjs->seen, 0,
+	       (lab->net[1]->adjs->seen_mask + 1) * sizeof(*lab->net[1]->adjs->seen));
 	adj_of(lab->net[1], 0)->seen_boot = adj_of(lab->net[1], 0)->seen_counter = 0;
 	lab_inject(lab, 0, 0, 1, init, init_len);
 	lab_run(lab, PN_S(20));

@@ -63,7 +63,7 @@ static void test_expelled_bounded(void)
 	memcpy(id, net_id(lab->net[1]), PN_ID_LEN);
 	adj_expel(lab->net[0], 0, PN_S(5), lab->now);
 	CU_ASSERT(adj_expelled_ns(lab->net[0], id, lab->now) == PN_S(5));
-	for (uint8_t i = 0; i < EXPELLED_MAX; i++) {
+	for (uint8_t i = 0; i < EXPELLED_DEFAULT; i++) {
 		lab->net[0]->adjs->expelled[i].until = pn_time_add(lab->now, PN_S(6) + i);
 		memset(lab->net[0]->adjs->expelled[i].id, i, PN_ID_LEN);
 	}
@@ -72,7 +72,7 @@ static void test_expelled_bounded(void)
 	adj_expel(lab->net[0], 0, PN_S(50), lab->now);
 	CU_ASSERT_EQUAL(adj_expelled_ns(lab->net[0], id, lab->now), PN_S(50));
 	/* the one that would have ended first gave way, the others did not */
-	for (uint8_t i = 0; i < EXPELLED_MAX; i++) {
+	for (uint8_t i = 0; i < EXPELLED_DEFAULT; i++) {
 		memset(id, i, sizeof(id));
 		CU_ASSERT_EQUAL(adj_expelled_ns(lab->net[0], id, lab->now) == 0, i == 0);
 	}

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: ISC
 /* The replay window against a naive twin that remembers every counter. */
+#include "libpeernet/base/pn_assert.h"
 #include "pnstackd/net/replay.h"
 #include "tests/unit/unit.h"
 
 #include <string.h>
 
 #define SPAN 20000
+#define WINDOW REPLAY_DEFAULT
+
+static uint64_t words[REPLAY_WORDS(WINDOW)];
 
 static void test_twin(void)
 {
 	static bool seen[SPAN];
 
 	for (uint64_t round = 1; round <= 20; round++) {
-		struct replay r = { 0 };
+		struct replay r;
 		uint64_t state = round, top = 0, at = 0;
 		bool any = false;
 		int wrong = 0;
 
+		replay_init(&r, words, PN_ARRAY_LEN(words));
 		memset(seen, 0, sizeof(seen));
 		for (int i = 0; i < 30000; i++) {
 			uint64_t c, x = unit_random(&state);
@@ -30,7 +35,7 @@ static void test_twin(void)
 				c -= c < 3000 ? c : unit_random(&state) % 3000;
 			if (c >= SPAN)
 				break;
-			want = !seen[c] && (!any || c > top || top - c < REPLAY_WINDOW);
+			want = !seen[c] && (!any || c > top || top - c < WINDOW);
 			wrong += replay_is_new(&r, c) != want;
 			if (!want)
 				continue;
@@ -54,14 +59,15 @@ static void test_edges(void)
 		{ UINT64_MAX, true }, { UINT64_MAX, false }, { UINT64_MAX - 1, true },
 		{ UINT64_MAX - 2047, true }, { UINT64_MAX - 2048, false },
 	};
-	struct replay r = { 0 };
+	struct replay r;
 
+	replay_init(&r, words, PN_ARRAY_LEN(words));
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		CU_ASSERT_EQUAL(replay_is_new(&r, steps[i].counter), steps[i].is_new);
 		if (replay_is_new(&r, steps[i].counter))
 			replay_mark(&r, steps[i].counter);
 	}
-	CU_ASSERT(REPLAY_WINDOW >= 2048);
+	CU_ASSERT(WINDOW >= 2048);
 }
 
 static CU_TestInfo tests[] = {
