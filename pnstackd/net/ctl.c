@@ -28,6 +28,8 @@
 #define RECS_FACET 8
 #define RECS_OWN 4               /* of these for what a facet itself leads */
 #define VIAS_OF_8 8              /* eighths of a level, for each neighbour */
+#define CHAIN_SPARE 8            /* levels that a chain may have for a moment, and that no
+                                  * destination is kept for: HEIGHT_BELIEF allows them */
 #define INTERNAL_COST 1          /* of NET_COST_UNIT: a metric must grow with each step */
 
 static uint16_t facet_limit(const struct net_config *cfg)
@@ -49,24 +51,44 @@ static uint32_t recs_limit(uint32_t facets, uint32_t nbs, uint32_t levels)
 	return at_most(levels + facets * RECS_FACET + nbs * RECS_NB, 60000);
 }
 
+static void facets_carve(struct ctl *c, struct arena *a, uint32_t levels)
+{
+	size_t n = c->facet_max, chain;
+	struct pn_time *times;
+	struct dest *dests;
+	uint16_t i;
+
+	c->dest_max = (uint8_t)(2 * at_most(levels, CHAIN_MAX));
+	c->chain_max = (uint8_t)at_most(levels + CHAIN_SPARE, CHAIN_MAX);
+	chain = c->chain_max;
+	c->facets = arena_take(a, n, sizeof(*c->facets));
+	dests = arena_take(a, n * c->dest_max, sizeof(*dests));
+	times = arena_take(a, n * 4 * chain, sizeof(*times));
+	for (i = 0; a->at && i < n; i++) {
+		struct facet *f = &c->facets[i];
+
+		f->dests = dests + (size_t)i * c->dest_max;
+		f->bad = times + (size_t)i * 4 * chain;
+		f->lease = f->bad + chain;
+		f->stepped = f->lease + chain;
+		f->silent = f->stepped + chain;
+	}
+}
+
 void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 {
 	struct ctl *c = arena_take(a, 1, sizeof(*c)), sizing = {0};
-	uint16_t facets = facet_limit(cfg), i;
+	uint16_t facets = facet_limit(cfg);
 	uint32_t nbs = cfg->adj_max;
 	uint32_t levels = net_limit(cfg->level_max, NET_LEVEL_LIMIT);
-	struct dest *dests;
-
 	if (!c)
 		c = &sizing;
 	else
 		net->ctl = c;
 	c->facet_max = facets;
 	c->nb_max = nbs;
-	c->facets = arena_take(a, facets, sizeof(*c->facets));
 	c->nbs = arena_take(a, nbs, sizeof(*c->nbs));
-	c->dest_max = (uint8_t)(2 * at_most(levels, CHAIN_MAX));
-	dests = arena_take(a, (size_t)facets * c->dest_max, sizeof(*dests));
+	facets_carve(c, a, levels);
 	rec_pool_carve(&c->recs, a, recs_limit(facets, nbs, levels), nbs);
 	c->via_max = (uint16_t)at_most(nbs * levels * VIAS_OF_8 / 8, 60000);
 	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
@@ -74,8 +96,6 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	c->link_max = at_most(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
 	c->link_facet = arena_take(a, c->link_max, sizeof(*c->link_facet));
 	c->link_slots = arena_take(a, c->link_max, sizeof(*c->link_slots));
-	for (i = 0; a->at && i < facets; i++)
-		c->facets[i].dests = dests + (size_t)i * c->dest_max;
 }
 
 /* Facets ------------------------------------------------------------------- */

@@ -55,7 +55,7 @@ struct chain {
 };
 
 struct bucket {                  /* of tokens; zeroed it is full */
-	struct pn_time at;       /* of the last that were put in */
+	uint32_t at_us;          /* of the last that were put in; modulo 2^32 */
 	uint16_t used;
 };
 
@@ -63,11 +63,12 @@ struct bucket {                  /* of tokens; zeroed it is full */
 static inline bool bucket_take(struct bucket *b, unsigned burst, uint64_t refill_ns,
 			       struct pn_time now)
 {
-	uint64_t more = pn_time_since(now, b->at) / refill_ns;
+	uint32_t now_us = (uint32_t)(now.ns / PN_US(1));
+	uint64_t more = (uint64_t)(now_us - b->at_us) * PN_US(1) / refill_ns;
 
 	if (more) {
 		b->used = more < b->used ? (uint16_t)(b->used - more) : 0;
-		b->at = now;
+		b->at_us = now_us;
 	}
 	if (b->used >= burst)
 		return false;
@@ -181,10 +182,11 @@ struct facet {
 	uint64_t addr;           /* of the last complete chain */
 	uint64_t root, root_line;
 	struct { uint64_t addr; struct pn_time until; } old[FACET_OLD_ADDRS];
-	struct pn_time bad[CHAIN_MAX];     /* not listed since; NEVER: fine */
-	struct pn_time lease[CHAIN_MAX];   /* areas we lead: slot reserved until */
-	struct pn_time stepped[CHAIN_MAX]; /* it succeeded another in our chain then */
-	struct pn_time silent[CHAIN_MAX];  /* areas we lead: other child silent since */
+	struct pn_time *bad;     /* [chain_max], as those that follow: not listed since;
+	                            NEVER: fine */
+	struct pn_time *lease;   /* areas we lead: slot reserved until */
+	struct pn_time *stepped; /* it succeeded another in our chain then */
+	struct pn_time *silent;  /* areas we lead: other child silent since */
 	struct dest *dests;      /* [dest_max] */
 	uint8_t dest_high;       /* all in use are below */
 	uint8_t by_level[64];    /* level -> sibling destination + 1; 0 none */
@@ -217,6 +219,7 @@ struct ctl {
 	struct facet *facets;
 	uint16_t facet_max, facet_count;
 	uint8_t dest_max;        /* of each facet */
+	uint8_t chain_max;       /* areas in its chain */
 	struct nb *nbs;          /* by adjacency */
 	uint32_t nb_max;
 	uint32_t nb_high;        /* all in use are below */

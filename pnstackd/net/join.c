@@ -507,7 +507,7 @@ static bool grant_new_parent(struct net *net, struct facet *f, unsigned i, unsig
 	struct rec low = *facet_rec(net, f, i), p;
 	rec_ref ref;
 
-	if (f->chain.n >= CHAIN_MAX)
+	if (f->chain.n >= net->ctl->chain_max)
 		return false;
 	rec_init(&p, net, f->index, ++f->nonce);
 	p.base = (uint8_t)(level + 1);

@@ -79,7 +79,7 @@
 #define ANSWERS_PER_NODE 5000
 #define STORES_PER_SOURCE 200        /* a second; each costs a signature check of 40 us */
 #define STORES_PER_NODE 2000
-#define REGS_SPARE 16                /* registrations, beside those of each facet */
+#define REGS_SPARE 2                 /* registrations, beside those of each facet */
 #define REGS_PER_FACET 2
 #define TIMEOUT_MIN_NS PN_MS(60)
 #define TIMEOUT_MAX_NS PN_MS(800)
@@ -89,8 +89,10 @@
 void lookup_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 {
 	uint32_t buckets = 16;
-	uint32_t regs = REGS_SPARE + REGS_PER_FACET * (cfg->adj_max / NET_FACET_ADJ_MAX + 1);
-	uint32_t large_max = cfg->record_max / 32 + 2;
+	uint32_t facets = net_limit(cfg->facet_max, cfg->adj_max / NET_FACET_ADJ_MAX + 1);
+	uint32_t levels = net_limit(cfg->level_max, NET_LEVEL_LIMIT);
+	uint32_t regs = levels / TREE_SCOPE_STEP + REGS_SPARE + REGS_PER_FACET * facets;
+	uint32_t large_max = cfg->record_max / 32 + 1;
 	uint32_t queries = (uint32_t)pn_min(net_limit(cfg->query_max, LOOKUP_QUERIES),
 					    LOOKUP_QUERIES);
 	struct lookup *lk = arena_take(a, 1, sizeof(*lk));

@@ -43,9 +43,11 @@
 #define FIT_EXPELLED   32
 #define FIT_SEEN       16
 #define FIT_REPLAY     256
-#define FIT_RECORDS    56
+#define FIT_RECORDS    16
+#define FIT_RECORDS_LOG 4
 #define FIT_PEERS      16
-#define FIT_EVENTS     16
+#define FIT_PEER_ADDRS 8
+#define FIT_EVENTS     8
 #define FIT_PINGS      32
 #define FIT_QUERIES    16
 #define FIT_FLOWS      16
@@ -180,9 +182,10 @@ void net_config_fit(struct net_config *cfg, const struct net_surroundings *aroun
 	cfg->expelled_max = (uint32_t)pn_min(cfg->adj_max, FIT_EXPELLED);
 	cfg->seen_max = FIT_SEEN;
 	cfg->replay_max = FIT_REPLAY;
-	cfg->record_max = FIT_RECORDS;
+	cfg->record_max = FIT_RECORDS + FIT_RECORDS_LOG * log;
 	cfg->peer_max = FIT_PEERS;
-	cfg->event_max = FIT_EVENTS;
+	cfg->peer_addr_max = FIT_PEER_ADDRS;
+	cfg->event_max = FIT_EVENTS + 2 * cfg->facet_max;
 	cfg->ping_max = FIT_PINGS;
 	cfg->query_max = FIT_QUERIES;
 	cfg->flow_max = FIT_FLOWS;

@@ -62,6 +62,7 @@ struct net_config {
 	uint32_t query_max;          /* identities that are looked up at once */
 	uint32_t near_max;           /* places of all neighbours */
 	uint32_t beyond_max;         /* places that these tell of, at most half from each */
+	uint32_t peer_addr_max;      /* addresses remembered of each, the nearest */
 	uint32_t source_max;         /* buckets of limits that sources share; a power of two */
 	uint32_t expelled_max;       /* identities refused for a while */
 	uint32_t seen_max;           /* timestamps of neighbours that are gone; a power of two */

@@ -34,7 +34,7 @@
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/lookup.h"
 
-#define PEER_ADDRS 32                /* the nearest of its addresses are kept */
+#define PEER_ADDRS 32                /* the nearest of its addresses are kept, at most so many */
 #define PEER_LIMIT 65534             /* index + 1 has 16 bits in a handle */
 #define PEER_NONE_INDEX UINT32_MAX
 #define WAIT_PER_PEER 8
@@ -82,7 +82,7 @@ struct peer {
 	uint32_t best_gen;
 	uint64_t avoid;              /* bit per address */
 	struct pn_time avoid_until;
-	uint64_t addrs[PEER_ADDRS];  /* with what stands above them, as of best_gen */
+	uint64_t *addrs;             /* with what stands above them, as of best_gen */
 	uint16_t flows[FLOWS];       /* labels of packets sent lately, each once */
 	uint8_t flow_at;
 	struct net_timer timer;
@@ -92,6 +92,8 @@ struct peers {
 	struct peer *at;
 	uint32_t *buckets;           /* by tag */
 	uint32_t max, bucket_mask;
+	uint16_t addr_max;           /* addresses of each */
+	uint64_t *addrs;             /* [max][addr_max] */
 	uint64_t secret;
 	uint32_t fresh;              /* entries below were used at least once */
 	uint32_t idle_oldest, idle_newest;
@@ -106,6 +108,8 @@ void peer_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	uint32_t max = cfg->peer_max < PEER_LIMIT ? cfg->peer_max : PEER_LIMIT;
 	struct peers *ps = arena_take(a, 1, sizeof(*ps));
 	struct peer *at = arena_take(a, max, sizeof(*at));
+	uint16_t addr_max = (uint16_t)pn_min(net_limit(cfg->peer_addr_max, PEER_ADDRS), PEER_ADDRS);
+	uint64_t *addrs = arena_take(a, (size_t)max * addr_max, sizeof(*addrs));
 	uint32_t *buckets;
 	uint32_t n = 16;
 
@@ -117,6 +121,8 @@ void peer_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 		return;                  /* only being sized */
 	ps->at = at;
 	ps->max = max;
+	ps->addr_max = addr_max;
+	ps->addrs = addrs;
 	ps->buckets = buckets;
 	ps->bucket_mask = n - 1;
 }
@@ -244,7 +250,8 @@ net_peer net_peer_open(struct net *net, const uint8_t hit[PN_HIT_LEN], struct pn
 	*p = (struct peer){ .used = true, .gen = (uint16_t)(p->gen + 1), .refs = 1,
 			    .tag = net_hit_tag(hit), .mtu = PEER_MTU_MIN,
 			    .mtu_again = PN_TIME_NEVER, .avoid_until = PN_TIME_NEVER,
-			    .timer = p->timer };
+			    .timer = p->timer,
+			    .addrs = ps->addrs + (size_t)(p - ps->at) * ps->addr_max };
 	memcpy(p->hit, hit, PN_HIT_LEN);
 	p->self = memcmp(hit, net->hit, PN_HIT_LEN) == 0;
 	if (p->self)
@@ -535,15 +542,16 @@ static void peer_no_news(struct net *net, struct peer *p, struct pn_time now)
 static void peer_choose(const struct net *net, struct peer *p, const struct addr_record *rec)
 {
 	unsigned away[PEER_ADDRS];
+	uint16_t max = net->peers->addr_max;
 	uint64_t prefix = 0;
 
 	(void)addr_prefix(net, rec->area, rec->base, &prefix);
 	p->count = 0;
 	for (uint16_t k = 0; k < rec->count; k++) {
 		unsigned d = peer_distance(net, prefix | rec->addrs[k]);
-		uint16_t i = p->count < PEER_ADDRS ? p->count++ : PEER_ADDRS;
+		uint16_t i = p->count < max ? p->count++ : max;
 
-		if (i == PEER_ADDRS && away[--i] <= d)
+		if (i == max && away[--i] <= d)
 			continue;
 		for (; i > 0 && away[i - 1] > d; i--) {
 			away[i] = away[i - 1];

@@ -99,7 +99,7 @@ bool tree_facet_init(struct net *net, struct facet *f)
 	f->root = r.id;
 	f->root_line = r.line;
 	f->tall_since = PN_TIME_NEVER;
-	for (i = 0; i < CHAIN_MAX; i++) {
+	for (i = 0; i < net->ctl->chain_max; i++) {
 		f->bad[i] = PN_TIME_NEVER;
 		f->silent[i] = PN_TIME_NEVER;
 		f->lease[i] = (struct pn_time){0};
@@ -201,7 +201,7 @@ static bool chain_follow(struct net *net, const struct facet *f, struct chain *o
 		if (!r->parent)
 			return true;
 		ref = parent_of(net, f, r);
-		if (!ref || out->n == CHAIN_MAX)
+		if (!ref || out->n == net->ctl->chain_max)
 			return false;
 		p = rec_at(&net->ctl->recs, ref);
 		if (p->base != r->top + 1)
