@@ -19,15 +19,14 @@
 
 #include <string.h>
 
-/* Pools.  Chains share their upper ends: in a network at rest a neighbour adds 4 records to
- * what the others tell, and 15 vias, at 1,000 nodes; while it forms a third more.  Of vias a
- * neighbour that shares all but the leaf brings two for each area.  The highest marks seen,
- * on geometric, scale-free and random graphs, lines, trees, stars and maps of communities,
- * were two thirds of the vias and 0.87 of the records that there are with these. */
-#define RECS_NB 5
-#define RECS_FACET 8
-#define RECS_OWN 4               /* of these for what a facet itself leads */
-#define VIAS_OF_8 8              /* eighths of a level, for each neighbour */
+/* Pools, per level that a chain may have.  In a network at rest a neighbour adds 4 records
+ * to what the others tell (chains share their upper ends) and 15 vias, at 1,000 nodes; but
+ * when a hub has died what is left of its network is tall for a while, and most of these
+ * are needed. */
+#define RECS_OF_16_NB 7          /* sixteenths of a level, for each neighbour */
+#define RECS_OF_16_FACET 16
+#define VIAS_OF_8 12             /* eighths: a neighbour that shares all but the leaf: 2 for each area,
+                                  * and chains are longer while a network forms */
 #define CHAIN_SPARE 8            /* levels that a chain may have for a moment, and that no
                                   * destination is kept for: HEIGHT_BELIEF allows them */
 #define INTERNAL_COST 1          /* of NET_COST_UNIT: a metric must grow with each step */
@@ -48,7 +47,7 @@ static uint32_t at_most(uint32_t v, uint32_t max)
 
 static uint32_t recs_limit(uint32_t facets, uint32_t nbs, uint32_t levels)
 {
-	return at_most(levels + facets * RECS_FACET + nbs * RECS_NB, 60000);
+	return at_most((facets * RECS_OF_16_FACET + nbs * RECS_OF_16_NB) * levels / 16, 60000);
 }
 
 static void facets_carve(struct ctl *c, struct arena *a, uint32_t levels)
@@ -250,7 +249,7 @@ void ctl_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 
 	(void)cfg;
 	rec_pool_init(&c->recs);
-	c->rec_spare = c->dest_max / 8u + c->facet_max * RECS_OWN;
+	c->rec_spare = c->facet_max * (c->dest_max / 4u);
 	c->rec_quota = (c->recs.cap - c->rec_spare) / 4 * 3;
 	c->via_free = 0;
 	c->via_fresh = 0;

@@ -34,9 +34,9 @@
  * height is at most 2 * log2(nodes) + 4; some levels more, for it gets there in steps. */
 #define FIT_SPARE_ADJS 2
 #define FIT_SPARE_SHARE 16
-#define FIT_LEVELS     6
-#define FIT_NEAR       16
-#define FIT_BEYOND     32
+#define FIT_LEVELS     8
+#define FIT_NEAR       32
+#define FIT_BEYOND     64
 #define FIT_SPARE_STATIONS 4
 #define FIT_STATION_ADJS 32
 #define FIT_SOURCES    64
@@ -176,8 +176,8 @@ void net_config_fit(struct net_config *cfg, const struct net_surroundings *aroun
 		       around->cables / FIT_SPARE_SHARE + internal_ends(cfg->facet_max);
 	cfg->link_max = pn_min(pn_max(around->links, 1), NET_LINK_MAX);
 	cfg->level_max = pn_min(2 * log + FIT_LEVELS, NET_LEVEL_LIMIT);
-	cfg->near_max = around->near ? around->near + around->near / 4 + FIT_NEAR : 0;
-	cfg->beyond_max = around->beyond ? 2 * around->beyond + FIT_BEYOND : 0;
+	cfg->near_max = around->near ? around->near + around->near / 2 + FIT_NEAR : 0;
+	cfg->beyond_max = around->beyond ? 3 * around->beyond + FIT_BEYOND : 0;
 	cfg->source_max = FIT_SOURCES;
 	cfg->expelled_max = (uint32_t)pn_min(cfg->adj_max, FIT_EXPELLED);
 	cfg->seen_max = FIT_SEEN;
