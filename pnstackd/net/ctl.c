@@ -16,6 +16,7 @@
 #include "pnstackd/net/ctl_int.h"
 #include "pnstackd/net/nbhd.h"
 #include "pnstackd/net/guard.h"
+#include "pnstackd/net/circle.h"
 
 #include <string.h>
 
@@ -367,6 +368,7 @@ void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_
 	if (!f)
 		return;
 	guard_on_down(net, adj);
+	circle_on_down(net, adj);
 	load_release(net, adj, f);
 	gossip_forget(net, nb);
 	nbhd_forget(net, adj);

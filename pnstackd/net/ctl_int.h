@@ -10,7 +10,7 @@
  *             asks sources for newer numbers, route_tell.c tells neighbours, route_use.c
  *             is how others ask for routes
  *   nbhd.c    addresses at most two links away; nbhd_tell.c tells neighbours
- *   guard.c   do neighbours carry data?
+ *   guard.c   do neighbours carry data?  circle.c  do packets come back?
  *   view.c    looking in
  */
 #ifndef PN_CTL_INT_H
@@ -131,6 +131,7 @@ struct via {
 	uint64_t tx_want : 1;    /* ask it to tell its route again */
 	uint64_t direct : 1;     /* the neighbour itself is in the sibling */
 	uint64_t unfit : 1;      /* claims what our chain says cannot be */
+	uint64_t shunned : 1;    /* packets came back: the last resort (circle.c) */
 };
 static_assert(sizeof(struct via) == 48, "vias are many");
 

@@ -20,8 +20,11 @@
  * Decisions are remembered for 2 ms, so that a stream of packets does not look
  * through all neighbours for each: 2 ms of an old route are no worse than the
  * time that news of a new one are under way, and end at the hop limit likewise.
+ *
+ * A packet that came round, or for which there is no way, goes another way or back: circle.c.
  */
 #include "pnstackd/net/fwd.h"
+#include "pnstackd/net/circle.h"
 #include "pnstackd/net/echo.h"
 #include "pnstackd/net/guard.h"
 #include "pnstackd/net/lookup.h"
@@ -30,6 +33,7 @@
 #define CACHE_DEFAULT 256            /* decisions, a power of two */
 #define CACHE_NS PN_MS(2)
 #define LOCAL_MAX 64                 /* packets from this node to itself that wait */
+#define RETURN_SHARE 4               /* of the hop limit that is left each return costs one */
 #define ERRORS_PER_SOURCE 100        /* a second */
 #define ERRORS_PER_NODE 1000
 
@@ -436,23 +440,55 @@ static void fwd_moved(struct net *net, const struct net_hdr *hdr, size_t len, st
 static void fwd_pass(struct net *net, uint32_t from, struct net_hdr *hdr, struct pn_pkt *pkt,
 		     const struct fwd_hop *hop, struct pn_time now);
 
+/* Takes @pkt, which cannot go on from here: back to whom it came from, who knows no way
+ * either if it comes from us, and tries another one.
+ * Return: false: it cannot do that; not taken */
+static bool fwd_back(struct net *net, uint32_t to, struct net_hdr *hdr, struct pn_pkt *pkt,
+		     const struct fwd_hop *at, struct pn_time now)
+{
+	const struct adj_pub *a = to == FWD_ADJ_NONE ? NULL : adj_at(net, to);
+	struct fwd_hop hop = { .verdict = FWD_SEND, .adj = to, .facet = at->facet,
+			       .level = hdr->level, .answer = true,
+			       .flags = hdr->flags | NET_HDR_F_BACK };
+
+	if (!a || !a->up || a->leaf || net->leaf || hdr->hops <= 1 ||
+	    pkt->len > a->payload_max || !route_shared(net, to, at->level))
+		return false;
+	hdr->hops--;
+	count(net, circle_back);
+	fwd_transmit(net, pkt, hdr, &hop, now);
+	return true;
+}
+
 /* Takes @pkt: on to the next node, or an error to its source. */
 static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net_hdr *hdr,
 		       struct pn_pkt *pkt, struct pn_time now)
 {
-	struct fwd_hop hop = fwd_any_hop(net, facet, hdr, adj, now);
+	uint32_t hash = circle_hash(hdr, pkt), to, first = adj;
+	bool back = circle_is_back(net, adj, hdr, hash, &to, &first, now);
 
+	hdr->flags &= (uint8_t)~NET_HDR_F_BACK;
+	struct fwd_hop hop = back && !(hdr->flags & NET_HDR_F_KEY)
+				     ? fwd_decide(net, facet, hdr, adj)
+				     : fwd_any_hop(net, facet, hdr, adj, now);
 	if (hop.verdict == FWD_HERE && (hdr->flags & NET_HDR_F_KEY)) {
 		fwd_deliver(net, hop.facet, hdr, pkt, now);
 		return;
 	}
+	if (back) {
+		hdr->hops -= hdr->hops / RETURN_SHARE;
+		circle_rule_out(net, hdr, &hop);
+	}
+	if (hop.verdict == FWD_NO_ROUTE && !fwd_to_tag(net, hdr, adj, &hop) &&
+	    fwd_back(net, back && adj == to ? first : adj, hdr, pkt, &hop, now))
+		return;
 	if (net->leaf) {
 		count(net, fwd_leaf);
 		fwd_tell(net, facet, hdr, pkt, NET_ERR_ROUTE, hop.level, 0, now);
 		pn_pkt_put(net->pool, pkt);
 		return;
 	}
-	if (hop.verdict != FWD_SEND && !fwd_to_tag(net, hdr, adj, &hop)) {
+	if (hop.verdict != FWD_SEND) {
 		if (hdr->flags & NET_HDR_F_KEY)
 			count(net, fwd_key_no_route);
 		count(net, fwd_no_route);
@@ -460,6 +496,7 @@ static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net
 		pn_pkt_put(net->pool, pkt);
 		return;
 	}
+	circle_note(net, adj, hdr, hash, &hop, now);
 	fwd_pass(net, adj, hdr, pkt, &hop, now);
 }
 
@@ -600,6 +637,7 @@ static int fwd_start(struct net *net, uint16_t facet, struct net_hdr *hdr, struc
 			*mtu = a->payload_max;
 		return fwd_drop_own(net, pkt, PN_EMSGSIZE);
 	}
+	circle_note(net, FWD_ADJ_NONE, hdr, circle_hash(hdr, pkt), &hop, now);
 	fwd_transmit(net, pkt, hdr, &hop, now);
 	return 0;
 }

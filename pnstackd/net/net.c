@@ -21,6 +21,7 @@
  * drawn before cannot be computed from the state.
  */
 #include "pnstackd/net/adj_int.h"
+#include "pnstackd/net/circle.h"
 #include "pnstackd/net/guard.h"
 
 #include <string.h>
@@ -118,6 +119,7 @@ static struct net *carve(struct arena *a, const struct net_config *cfg)
 	peer_carve(net, a, cfg);
 	echo_carve(net, a, cfg);
 	guard_carve(net, a, cfg);
+	circle_carve(net, a, cfg);
 	return real;
 }
 
@@ -214,6 +216,7 @@ struct net *net_init(void *mem, const struct net_config *cfg, struct pn_time now
 	pn_pktq_init(&net->out);
 	pn_pktq_init(&net->deliver);
 	guard_init(net, now);
+	circle_init(net);
 	adj_init(net, cfg, now);
 	ctl_init(net, cfg, now);
 	fwd_init(net, cfg, now);
@@ -310,6 +313,9 @@ static void ring(struct net *net, const struct net_timer *t, struct pn_time now)
 		break;
 	case TIMER_GUARD:
 		guard_expire(net, now);
+		break;
+	case TIMER_CIRCLE:
+		circle_expire(net, now);
 		break;
 	case TIMER_KINDS:
 		PN_ASSERT(false);

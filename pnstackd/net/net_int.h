@@ -27,6 +27,7 @@
 /* Timers: one heap for all of a node. */
 enum timer_kind {
 	TIMER_ADJ, TIMER_LINK, TIMER_FACET, TIMER_PEER, TIMER_RECORD, TIMER_LOOKUP, TIMER_GUARD,
+	TIMER_CIRCLE,
 	TIMER_KINDS
 };
 struct net_timer {
@@ -156,6 +157,13 @@ int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t fl
 uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level);
 /** route_alternate() - another feasible next hop than @not, or -1 */
 int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not);
+/** route_sibling_line() - the line of the area whose sibling that is; 0: there is none */
+uint64_t route_sibling_line(const struct net *net, uint16_t facet, unsigned level);
+/** route_shared() - Return: the neighbour is in our area whose sibling is at @level, too, and
+ *  looks for the same ways there */
+bool route_shared(const struct net *net, uint32_t adj, unsigned level);
+/** route_shun() - circle_shuns() tells something else by now of some of a neighbour's routes */
+void route_shun(struct net *net, uint16_t facet, uint32_t adj, struct pn_time now);
 /** route_sibling_exists() - is there anybody in our sibling block at @level? */
 bool route_sibling_exists(const struct net *net, uint16_t facet, unsigned level);
 /** neighbour_addr() - the address of the neighbour facet behind an adjacency
@@ -196,11 +204,12 @@ enum net_proto {                     /* what a network packet carries */
 };
 /* Network header, NET_HDR_LEN bytes, all big-endian:
  *   0 proto 1 | 1 level 1 | 2 hop limit 2 | 4 flow label 2 | 6 flags 1 (bit 0:
- *   dst is a lookup key, bits 6..7 ECN) | 7 replica/zero 1 | 8 dst tag 4 | 12 src
+ *   dst is a lookup key, bit 1: the child picked, bit 2: comes back, bits 6..7 ECN) | 7 replica/zero 1 | 8 dst tag 4 | 12 src
  *   tag 4 | 16 dst 8 | 24 src 8 */
 #define NET_HDR_LEN 32
 #define NET_HDR_F_KEY 1u             /* walk to the anchor of a key */
 #define NET_HDR_F_KEY_BIT 2u         /* the child that the walk picked at its level */
+#define NET_HDR_F_BACK 4u            /* from a neighbour that knows no way */
 #define NET_HOPS_DEFAULT 1024
 #define NET_LEVEL_ANY 255            /* level field of a fresh packet; see fwd_hop.c */
 
@@ -272,7 +281,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(route_bad_source) X(route_bad_sibling) X(route_limited) X(nbhd_full) \
 	X(nbhd_bounded) X(peer_relookups) X(peer_gone) X(echo_bad) \
 	X(fwd_leaf) X(guard_tests) X(guard_answers) X(guard_given_up) X(guard_spared) \
-	X(guard_expelled) X(guard_bounded)
+	X(guard_expelled) X(guard_bounded) X(circle_returns) X(circle_shunned) X(circle_back)
 enum net_counter_id {
 #define X(name) COUNT_##name,
 	NET_COUNTERS(X)
@@ -296,6 +305,7 @@ struct net_events {
 void net_events_carve(struct net *net, struct arena *a, const struct net_config *cfg);
 
 struct adj_table; struct ctl; struct lookup; struct peers; struct echo; struct fwd; struct guard;
+struct circle;
 
 struct net {
 	uint8_t id[PN_ID_LEN];
@@ -324,6 +334,7 @@ struct net {
 	struct echo *echo;               /* echo.c: pings under way */
 	struct fwd *fwd;                 /* fwd.c: rate limits of errors */
 	struct guard *guard;             /* guard.c: do neighbours carry data? */
+	struct circle *circle;           /* circle.c: packets that come back */
 };
 
 /* Every module: *_carve() takes its memory, *_init() starts it, *_expire() when

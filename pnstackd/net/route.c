@@ -29,6 +29,7 @@
  * What is told is built in route_tell.c.  Route entry: kind and flags 1 (bit 0: sibling) | area 8 | router 8 | seqno 2 |
  * metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
  */
+#include "pnstackd/net/circle.h"
 #include "pnstackd/net/route_int.h"
 
 #include <string.h>
@@ -36,9 +37,16 @@
 #define HOLD_NS PN_S(2)          /* so long must a slightly better route stay better, */
 #define HOLD_MARGIN (NET_COST_UNIT * 3 / 4) /* which is one that is better by less than this */
 #define FLOOR_NS PN_S(10)
+#define SHUN_COST (1024 * NET_COST_UNIT)
 #define BEATS_MISSED 4           /* at most a factor of four of silence */
 
 /* Vias ------------------------------------------------------------------ */
+
+/* Packets tell only of routes to siblings; who lied there is not believed of leaders either. */
+bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj)
+{
+	return circle_shuns(net, d->kind == DEST_SIBLING ? d->area : CIRCLE_ALL, adj);
+}
 
 struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 {
@@ -60,6 +68,7 @@ struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 	memset(v, 0, sizeof(*v));
 	v->adj = (uint16_t)adj;
 	v->metric = NET_METRIC_INF;
+	v->shunned = dest_shuns(net, d, adj);
 	v->next = d->vias;
 	d->vias = ref;
 	return v;
@@ -197,7 +206,8 @@ bool route_via_feasible(const struct net *net, const struct facet *f, const stru
 
 uint32_t route_via_total(const struct net *net, const struct via *v)
 {
-	uint32_t m = (v->direct ? 0u : v->metric) + nb_cost(net, v->adj);
+	uint32_t m = (v->direct ? 0u : v->metric) + nb_cost(net, v->adj) +
+		     (v->shunned ? SHUN_COST : 0);
 
 	return m < NET_METRIC_INF ? m : NET_METRIC_INF - 1;
 }
@@ -255,7 +265,8 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 	d->own = d->kind == DEST_SIBLING && best && best->direct;
 	if (best) {
 		d->lost_at = PN_TIME_NEVER;
-		d->requests = 0;
+		if (!best->shunned)
+			d->requests = 0;
 		if (!best->direct)
 			fd_update(net, d, best->router, best->seqno, d->metric);
 	} else {
@@ -263,9 +274,9 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 			d->lost_at = now;
 			facet_poke(net, f, now);
 		}
-		if (starving)
-			route_request(net, f, d, now);
 	}
+	if (starving && (!best || best->shunned))
+		route_request(net, f, d, now);
 }
 
 void route_changed(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
@@ -437,8 +448,15 @@ static void level_index(const struct net *net, struct facet *f)
 
 /* What our own record of an area tells bounds what a neighbour may claim of its leader or
  * its sibling.  Until a changed record has come round the two may not fit. */
-static bool via_fits(const struct rec *r, const struct dest *d, const struct via *v)
+static bool via_fits(const struct net *net, const struct rec *r, const struct dest *d,
+		     const struct via *v)
 {
+	const struct nb *nb = &net->ctl->nbs[v->adj];
+	bool source = nb->ready && chain_rec(net, &nb->chain, 0)->leader == v->router;
+
+	/* Each link costs 1 at least: the border's into the sibling, and all up to here. */
+	if (v->metric < (d->kind == DEST_SIBLING) + (nb->ready && !source))
+		return false;
 	if (d->kind == DEST_LEADER)
 		return v->router == r->leader;
 	return v->sib.id && v->sib.leader && v->sib.id != r->id && v->sib.base <= r->top &&
@@ -454,7 +472,7 @@ static void fit_again(struct net *net, struct facet *f, struct dest *d, struct p
 		return;
 	for_each_via(net, d, v) {
 		bool unfit = !v->direct && v->router && v->metric < NET_METRIC_INF &&
-			     !via_fits(facet_rec(net, f, (unsigned)own), d, v);
+			     !via_fits(net, facet_rec(net, f, (unsigned)own), d, v);
 
 		changed |= unfit != v->unfit;
 		v->unfit = unfit;
@@ -546,7 +564,8 @@ void route_duties(struct net *net, struct facet *f, struct pn_time now)
 		}
 		if (pn_time_due(d->switch_at, now))
 			route_changed(net, f, d, now);
-		if (!d->own && !d->selected && pn_time_due(d->next_request, now))
+		if (!d->own && pn_time_due(d->next_request, now) &&
+		    (!d->selected || via_at(net, d->selected)->shunned))
 			dest_select(net, f, d, now);
 		facet_poke(net, f, d->next_beat);
 	}
@@ -589,7 +608,7 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	v->sib = s;
 	own = dest_index(net, f, d);
 	v->unfit = own >= 0 && metric < NET_METRIC_INF &&
-		   !via_fits(facet_rec(net, f, (unsigned)own), d, v);
+		   !via_fits(net, facet_rec(net, f, (unsigned)own), d, v);
 	if (v->unfit && d->kind == DEST_LEADER)
 		count(net, route_bad_source);
 	else if (v->unfit)

@@ -44,6 +44,8 @@ static inline bool via_heard(const struct facet *f, const struct via *v)
 			     v->metric < NET_METRIC_INF);
 }
 
+/** dest_shuns() - is a neighbour's route there the last resort now? */
+bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj);
 /** route_fd() - the feasibility distance for a source; NULL: none kept */
 const struct fd *route_fd(const struct dest *d, uint64_t router);
 /** route_fd_adopt() - act as if we had advertised that route: only a newer number will do */

@@ -7,11 +7,13 @@
  * handle REQUEST_BURST at once and REQUEST_RATE a second: each may become one message
  * further on, or a new number that all of an area hear of.
  */
+#include "pnstackd/net/circle.h"
 #include "pnstackd/net/route_int.h"
 
 #define REQUEST_EVERY_NS PN_MS(250)
 #define REQUEST_HOPS 250
 #define REQUEST_BURST 128
+#define REQUEST_AGAIN 6          /* so often the same is sent on once more */
 #define REQUEST_RATE 64          /* per adjacency and second */
 
 /* CTL_SEQNO_REQUEST: type 1 | kind 1 | area 8 | router 8 | seqno 2 | hops 1 */
@@ -69,22 +71,28 @@ void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_t
 	facet_poke(net, f, d->next_request);
 }
 
-/* The neighbour through which a request for @router gets closer to it. */
+/* The neighbour through which a request for @router gets closer to it; one that was here
+ * already may try another one. */
 static struct via *towards(struct net *net, struct facet *f, struct dest *d, uint64_t router,
-			   uint32_t not)
+			   uint32_t not, unsigned again)
 {
-	struct via *sel = d->selected ? via_at(net, d->selected) : NULL;
+	struct via *sel = d->selected ? via_at(net, d->selected) : NULL, *best = NULL;
+	unsigned points, most = 0, others = 0;
 
-	if (sel && sel->router == router && sel->adj != not)
+	if (again == 0 && sel && sel->router == router && sel->adj != not && !sel->shunned)
 		return sel;
-	for_each_via(net, d, v)
-		if (v->router == router && v->adj != not && via_heard(f, v) &&
-		    route_via_feasible(net, f, d, v))
-			return v;
-	for_each_via(net, d, v)
-		if (v->router == router && v->adj != not && via_heard(f, v))
-			return v;
-	return NULL;
+	for_each_via(net, d, v) {
+		if (v->router != router || v->adj == not || !via_heard(f, v))
+			continue;
+		points = 1 + (route_via_feasible(net, f, d, v) ? 1 : 0) + (v->shunned ? 0 : 2);
+		if (again % 2)           /* perhaps it went round: any of the others */
+			points = net_random_u64(net) % ++others == 0 ? most + 1 : 0;
+		if (points > most) {
+			most = points;
+			best = v;
+		}
+	}
+	return best;
 }
 
 void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
@@ -96,6 +104,7 @@ void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_
 	unsigned hops = pn_rd_u8(rd);
 	struct dest *d;
 	struct via *v, *sel;
+	unsigned again;
 
 	if (!pn_rd_finish(rd) || kind > DEST_SIBLING || !area) {
 		count(net, ctl_malformed);
@@ -125,7 +134,14 @@ void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_
 		facet_poke(net, f, now);
 		return;
 	}
-	v = hops > 1 && !net->leaf ? towards(net, f, d, router, adj) : NULL;
+	if (hops <= 1 || net->leaf)
+		return;
+	again = circle_request(net, area, router, seqno, now);
+	if (again > REQUEST_AGAIN) {
+		count(net, route_limited);
+		return;
+	}
+	v = towards(net, f, d, router, adj, again);
 	if (v)
 		request_send(net, v->adj, d->kind, area, router, seqno, hops - 1, now);
 }

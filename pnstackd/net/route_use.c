@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* route_use.c - routes as forwarding, the tree and lookups ask for them */
+#include "pnstackd/net/circle.h"
 #include "pnstackd/net/route_int.h"
 
 #define NEARLY_EQUAL 2u          /* of NET_COST_UNIT */
@@ -51,9 +52,53 @@ static struct dest *dest_at_level(const struct net *net, uint16_t facet, unsigne
 	return &f->dests[f->by_level[level] - 1];
 }
 
+uint64_t route_sibling_line(const struct net *net, uint16_t facet, unsigned level)
+{
+	const struct dest *d = dest_at_level(net, facet, level);
+
+	return d ? d->area : 0;
+}
+
+bool route_shared(const struct net *net, uint32_t adj, unsigned level)
+{
+	const struct facet *f = nb_facet(net, adj);
+	const struct dest *d = f ? dest_at_level(net, f->index, level) : NULL;
+	int i = d ? dest_index(net, f, d) : -1;
+
+	return i >= 0 && net->ctl->nbs[adj].ready && net->ctl->nbs[adj].inside >> i & 1;
+}
+
+void route_shun(struct net *net, uint16_t facet, uint32_t adj, struct pn_time now)
+{
+	struct facet *f = facet_at(net, facet);
+
+	for (unsigned i = 0; i < f->dest_high; i++) {
+		struct dest *d = &f->dests[i];
+		struct via *v = d->area ? via_find(net, d, adj) : NULL;
+
+		if (!v || v->shunned == dest_shuns(net, d, adj))
+			continue;
+		v->shunned = !v->shunned;
+		route_changed(net, f, d, now);
+	}
+}
+
 bool route_sibling_exists(const struct net *net, uint16_t facet, unsigned level)
 {
 	return dest_alive(dest_at_level(net, facet, level));
+}
+
+/* No route that is sure to be free of loops, until the source answers: then one that may be a
+ * loop.  If it is, packets come back, and it is shunned (circle.c). */
+static int route_desperate(const struct net *net, const struct facet *f, const struct dest *d)
+{
+	const struct via *best = NULL;
+
+	for_each_via(net, d, v)
+		if (via_heard(f, v) &&
+		    (!best || route_via_total(net, v) < route_via_total(net, best)))
+			best = v;
+	return best ? (int)best->adj : -1;
 }
 
 int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t flow)
@@ -63,8 +108,10 @@ int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t fl
 	const struct via *best;
 	uint32_t weight, w;
 
-	if (!d || !d->selected)
+	if (!d)
 		return -1;
+	if (!d->selected)
+		return route_desperate(net, f, d);
 	/* Equal costs share the load by flow; nearly equal ones, too: what measured round
 	 * trips differ by, but only if the neighbour is nearer than we are.  Feasible is not
 	 * enough: two neighbours with routes to different borders might use each other's. */

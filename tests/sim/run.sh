@@ -66,6 +66,20 @@ simulate()
 	fi
 }
 
+# works LEAST NAME OPTION...: and at least that share of honest pairs work
+works()
+{
+	local least=$1
+	shift
+	simulate "$@"
+	if sed -nE 's/^ *"working": (.*),$/\1/p' "$tmp/out" | grep -q . &&
+	    sed -nE 's/^ *"working": (.*),$/\1/p' "$tmp/out" | awk -v l="$least" '$1 < l { exit 1 }'; then
+		ok "$1: $least of the pairs work"
+	else
+		not_ok "$1: $least of the pairs work"
+	fi
+}
+
 if [ -z "${SEED:-}" ]; then
 	refuses 2 "no topology" --seed 1
 	refuses 2 "a topology that is not there" --topology /nonexistent.json
@@ -106,6 +120,13 @@ if [ -z "${SEED:-}" ]; then
 	# In the middle of a line one dropper cuts it: nobody is connected through
 	# honest nodes with the other side, and all others must not notice
 	simulate "a dropper on a line" --topology line:20 --byzantine drop:0.05 --byzantine-within 5
+
+	# One tenth tell everybody that they are the best way to anywhere: no packet circles for
+	# long, nobody floods
+	works 0.9 "liars about metrics" --topology geometric:100 --byzantine metrics:0.1 \
+		--byzantine-within 10
+	works 0.9 "claims of areas" --topology geometric:60 --byzantine claim:0.1 \
+		--byzantine-within 15
 
 	"$sim" --topology geometric:40 --kill 2 --out "$tmp/run" >"$tmp/out" 2>"$tmp/err"
 	if [ "$(sed 1d "$tmp/run/run.csv" | wc -l)" -gt 20 ] &&

@@ -26,6 +26,16 @@
 #define adj_data_send FAKE_NAME(adj_data_send)
 #define adj_on_forward FAKE_NAME(adj_on_forward)
 #define arena_take FAKE_NAME(arena_take)
+#define circle_carve FAKE_NAME(circle_carve)
+#define circle_expire FAKE_NAME(circle_expire)
+#define circle_hash FAKE_NAME(circle_hash)
+#define circle_init FAKE_NAME(circle_init)
+#define circle_is_back FAKE_NAME(circle_is_back)
+#define circle_note FAKE_NAME(circle_note)
+#define circle_on_down FAKE_NAME(circle_on_down)
+#define circle_request FAKE_NAME(circle_request)
+#define circle_rule_out FAKE_NAME(circle_rule_out)
+#define circle_shuns FAKE_NAME(circle_shuns)
 #define client_expire FAKE_NAME(client_expire)
 #define client_forget FAKE_NAME(client_forget)
 #define client_init FAKE_NAME(client_init)
@@ -140,6 +150,9 @@
 #define route_alternate FAKE_NAME(route_alternate)
 #define route_hop FAKE_NAME(route_hop)
 #define route_metric FAKE_NAME(route_metric)
+#define route_shared FAKE_NAME(route_shared)
+#define route_shun FAKE_NAME(route_shun)
+#define route_sibling_line FAKE_NAME(route_sibling_line)
 #define store_find FAKE_NAME(store_find)
 #define store_hurry FAKE_NAME(store_hurry)
 #define answer_on_query FAKE_NAME(answer_on_query)
@@ -154,6 +167,7 @@
 
 #include "pnstackd/net/fwd_hop.c"
 #include "pnstackd/net/fwd.c"
+#include "pnstackd/net/circle.c"
 #include "pnstackd/net/lookup_record.c"
 #include "pnstackd/net/lookup.c"
 #include "pnstackd/net/lookup_own.c"
@@ -232,6 +246,7 @@ struct world {
 	struct w_flight *head, *tail;
 	unsigned loss_percent;
 	bool lying_routes;           /* route_hop() answers anything */
+	unsigned lure;               /* route_hop() leads to node lure - 1, and back; 0 none */
 	bool lying_counts;           /* tree_weight() differs from node to node */
 	uint64_t area_salt;          /* another one: all areas have other names */
 	uint32_t count_skew;         /* added to count[0] everywhere */
@@ -422,7 +437,8 @@ FAKE int w_route(const struct net *net, uint16_t facet, unsigned level, unsigned
 		const struct w_adj *a = &n->adj[k];
 		const struct w_vertex *v = &w.vertex[a->to];
 
-		if (a->pub.facet != facet || (int)k == not)
+		if (a->pub.facet != facet || (int)k == not ||
+		    circle_shuns(net, level + 1, k))
 			continue;
 		/* Over the border, or nearer to it inside our own block */
 		if ((v->addr ^ u->addr) >> level == 1 ||
@@ -432,11 +448,47 @@ FAKE int w_route(const struct net *net, uint16_t facet, unsigned level, unsigned
 	return -1;
 }
 
+/* Inside the block the lure is the best way to anywhere, and all that it has is back. */
+FAKE int w_lured(const struct net *net, uint16_t facet, unsigned level)
+{
+	const struct w_node *n = w_of(net);
+	bool is = n == w.node[w.lure - 1];
+
+	for (unsigned k = 0; k < n->adjs; k++)
+		if (n->adj[k].pub.facet == facet && route_shared(net, k, level) &&
+		    (is || w.vertex[n->adj[k].to].node == w.lure - 1) &&
+		    !circle_shuns(net, level + 1, k))
+			return (int)k;
+	return -1;
+}
+
 int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t flow)
 {
 	if (w.lying_routes)
 		return (int)(w_random() % w_of(net)->adjs);
+	if (w.lure && w_lured(net, facet, level) >= 0)
+		return w_lured(net, facet, level);
 	return w_route(net, facet, level, flow, -1);
+}
+
+uint64_t route_sibling_line(const struct net *net, uint16_t facet, unsigned level)
+{
+	return w_vertex(net, facet)->dist[level] == UINT32_MAX ? 0 : level + 1;
+}
+
+void route_shun(struct net *net, uint16_t facet, uint32_t adj, struct pn_time now)
+{
+	(void)net;                       /* w_route() asks circle_shuns() */
+	(void)facet;
+	(void)adj;
+	(void)now;
+}
+
+bool route_shared(const struct net *net, uint32_t adj, unsigned level)
+{
+	const struct w_adj *a = &w_of(net)->adj[adj];
+
+	return (w.vertex[a->to].addr ^ w_vertex(net, a->pub.facet)->addr) >> level == 0;
 }
 
 uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level)
@@ -766,6 +818,7 @@ FAKE void w_node_start(unsigned index, const struct net_config *cfg)
 	for (unsigned pass = 0; pass < 2; pass++) {
 		a.used = 0;
 		fwd_carve(net, &a, cfg);
+		circle_carve(net, &a, cfg);
 		lookup_carve(net, &a, cfg);
 		peer_carve(net, &a, cfg);
 		echo_carve(net, &a, cfg);
@@ -818,6 +871,7 @@ FAKE void w_start(uint64_t seed, uint32_t record_max, uint32_t peer_max)
 		struct net *net = &w.node[i]->net;
 
 		fwd_init(net, &cfg, w.now);
+		circle_init(net);
 		lookup_init(net, &cfg, w.now);
 		peer_init(net, &cfg, w.now);
 		echo_init(net, &cfg, w.now);
@@ -858,6 +912,8 @@ FAKE void w_ring(struct net *net)
 			lookup_expire(net, t->index, w.now);
 		else if (t->kind == TIMER_RECORD)
 			lookup_record_expire(net, t->index, w.now);
+		else if (t->kind == TIMER_CIRCLE)
+			circle_expire(net, w.now);
 		else
 			peer_expire(net, t->index, w.now);
 	}

@@ -415,6 +415,59 @@ static void alternate(void)
 	w_end();
 }
 
+/* Somebody in the middle is the best way to anywhere, as all believe, and leads back:
+ * packets arrive all the same, each place is passed a few times at most, and soon it is
+ * not even tried any more. */
+static void circles_end(void)
+{
+	uint64_t steps[3] = { 0 };
+	unsigned returns = 0, sent = 0, lost = 0;
+
+	for (uint64_t seed = 1; seed <= GRAPHS; seed++) {
+		w_random_graph(seed, 40, 12, 0);
+		w_start(seed, 16, 16);
+		w.lure = 1 + (unsigned)(seed % w.nodes);
+		for (unsigned k = 0; k < 3; k++) {
+			uint64_t before = w.sent;
+
+			for (unsigned u = 0; u < w.nodes; u++) {
+				unsigned to = (u * 7 + 3) % w.nodes, had = w_net(to)->deliver.count;
+
+				if (to == u)
+					continue;
+				send_to(u, w.vertex[to].addr, w_net(to)->tag, 0, 100);
+				w_run(PN_MS(200));
+				lost += w_net(to)->deliver.count != had + 1;
+				sent++;
+			}
+			steps[k] += w.sent - before;
+		}
+		for (unsigned u = 0; u < w.nodes; u++) {
+			returns += (unsigned)w_count(u, COUNT_circle_returns);
+			CU_ASSERT_EQUAL(w_count(u, COUNT_fwd_hop_limit), 0);
+		}
+		w_end();
+	}
+	CU_ASSERT(returns > 100);
+	CU_ASSERT(500 * lost < sent);    /* a way is held for bad just then */
+	CU_ASSERT(steps[0] < 40 * (uint64_t)sent);
+}
+
+/* The same packet again over the same way is not a circle. */
+static void repetition_is_no_circle(void)
+{
+	w_line(6);
+	w_start(1, 16, 16);
+	for (unsigned i = 0; i < 4; i++) {
+		send_to(0, w.vertex[5].addr, w_net(5)->tag, 0, 100);
+		w_run(PN_MS(50));
+	}
+	CU_ASSERT_EQUAL(w_net(5)->deliver.count, 4);
+	for (unsigned u = 0; u < w.nodes; u++)
+		CU_ASSERT_EQUAL(w_count(u, COUNT_circle_returns), 0);
+	w_end();
+}
+
 static void next_hop(void)
 {
 	uint8_t id[PN_ID_LEN], level = NET_LEVEL_ANY;
@@ -447,6 +500,8 @@ static CU_TestInfo tests[] = {
 	{ "errors are limited", errors_are_limited },
 	{ "no error about an error", no_error_about_an_error },
 	{ "alternate", alternate },
+	{ "circles end", circles_end },
+	{ "repetition is no circle", repetition_is_no_circle },
 	{ "next hop", next_hop },
 	CU_TEST_INFO_NULL,
 };

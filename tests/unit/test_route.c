@@ -170,6 +170,24 @@ static void test_wrong_source(void)
 	done();
 }
 
+/* Whoever is not the leader itself has at least one link to it, which costs something. */
+static void test_too_cheap(void)
+{
+	int x = 1, y = 2, ax;
+	struct dest *d = any_star(&x, &y);
+	uint64_t source = source_of(0, d);
+	int liar = facet_of(y)->node_id == source ? x : y, honest = x + y - liar;
+
+	ax = (int)adj_to(0, honest);
+	tell(0, honest, d, 10, 200);
+	tell(0, liar, d, 11, 0);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	CU_ASSERT_EQUAL(counter(0, "route_bad_source"), 1);
+	tell(0, liar, d, 11, 1);
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, liar));
+	done();
+}
+
 /* One source too many: what is forgotten of it binds those that are not known. */
 static void test_many_sources(void)
 {
@@ -324,6 +342,7 @@ static CU_TestInfo tests[] = {
 	{ "feasibility", test_feasible },
 	{ "a little better waits", test_hold },
 	{ "the leader alone is the source", test_wrong_source },
+	{ "too cheap", test_too_cheap },
 	{ "more sources than room", test_many_sources },
 	{ "requests are limited", test_requests_limited },
 	{ "a ring is cut", test_ring },
