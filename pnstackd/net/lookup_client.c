@@ -24,7 +24,7 @@
 #define PAUSE_NS PN_MS(400)          /* nobody knows it: again after that, then twice that, */
 #define PAUSE_SHIFT_MAX 2            /* then four times, ... */
 #define PAUSES_MAX 4
-#define QUERY_NS PN_MS(4500)         /* then no other pause is made */
+#define QUERY_NS PN_MS(4500)         /* asked for the last time then */
 #define NEGATIVE_NS PN_S(1)
 
 void client_init(struct net *net)
@@ -212,16 +212,16 @@ static unsigned query_scopes(struct net *net, struct query *q,
 static void query_pause(struct net *net, struct query *q, struct pn_time now)
 {
 	uint64_t wait = PAUSE_NS << pn_min(q->pauses, PAUSE_SHIFT_MAX);
+	uint64_t left = pn_time_until(now, q->until);
 
-	if (q->pauses == PAUSES_MAX || q->stale || q->attempts >= ATTEMPTS_MAX ||
-	    pn_time_before(q->until, pn_time_add(now, wait))) {
+	if (q->pauses == PAUSES_MAX || q->stale || q->attempts >= ATTEMPTS_MAX || left == 0) {
 		query_end(net, q, NULL, now);
 		return;
 	}
 	q->pauses++;
 	q->pausing = true;
 	q->rounds = 0;
-	timer_set(net, &q->timer, pn_time_add(now, wait));
+	timer_set(net, &q->timer, pn_time_add(now, pn_min(wait, left)));
 }
 
 /* The first packet: from the smallest area up */
