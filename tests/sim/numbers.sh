@@ -144,6 +144,9 @@ row "stretch, scale-free 3,000" "$big_seeds" low 1.35 .stretch_mean --topology s
 
 row "mobility1, 60 m every 10 s (share of pings)" "$seeds" high 0.97 '.scenario.traffic[0].share' \
 	--topology geometric:50/150 --mobility 60/10
+row "mobility2, 50 m to 400 m every 10 s (share of pings, the worst distance)" "$seeds" high 0.97 \
+	'[.scenario.traffic[].share] | min' --topology geometric:50/150 \
+	--scenario tests/sim/scenarios/mobility2.scn
 row "outage per crash, carrier lost (s of pings)" "$seeds" low 0.05 .crashes.outage_mean_s \
 	--topology grid:10x10 --kill 10 --recover-within 30
 row "outage per crash, silent (s of pings)" "$seeds" low 1 .crashes.outage_mean_s \
