@@ -5,7 +5,8 @@
  * point-to-point neighbours (an Ethernet counts as one, whoever is on it), so
  * that a hub does not force a tree as deep as it has neighbours.  The facets of a
  * node are joined by internal adjacencies at distances 1, 2, 4, ... of their
- * numbers: connected, short, and O(log n) each.  To tree.c and route.c a facet is
+ * numbers: connected, short, and O(log n) each.  The last one goes when it has been
+ * without neighbours for FACET_IDLE_NS.  To tree.c and route.c a facet is
  * a node like any other.
  *
  * A facet does its work in ticks: whatever arrives only changes its tables and
@@ -30,6 +31,8 @@
                                   * and chains are longer while a network forms */
 #define CHAIN_SPARE 8            /* levels that a chain may have for a moment, and that no
                                   * destination is kept for: HEIGHT_BELIEF allows them */
+#define FACET_IDLE_NS PN_S(30)   /* a facet without neighbours goes after so long, */
+#define FACET_LEADER_IDLE_NS PN_S(120) /* also if it leads an area */
 #define INTERNAL_COST 1          /* of NET_COST_UNIT: a metric must grow with each step */
 
 static uint16_t facet_limit(const struct net_config *cfg)
@@ -229,6 +232,7 @@ static int facet_new(struct net *net, struct pn_time now)
 		}
 	}
 	f->live = true;
+	f->idle_since = now;
 	f->decide_at = PN_TIME_NEVER;
 	timer_init(&f->timer, TIMER_FACET, n);
 	c->facet_count++;
@@ -359,9 +363,22 @@ static void load_release(struct net *net, uint32_t adj, struct facet *f)
 	f->load--;
 }
 
-void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_time now)
+static void nb_stop(struct net *net, uint32_t adj, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
+	struct facet *f = facet_at(net, nb->facet);
+
+	PN_ASSERT(nb->used);
+	gossip_forget(net, nb);
+	nbhd_forget(net, adj);
+	nb->used = false;
+	*nb_link(net->ctl, f, adj) = nb->next;
+	route_neighbour_gone(net, f, adj, now);
+	facet_poke(net, f, now);
+}
+
+void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_time now)
+{
 	struct facet *f = nb_facet(net, adj);
 
 	(void)why;
@@ -370,12 +387,59 @@ void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_
 	guard_on_down(net, adj);
 	circle_on_down(net, adj);
 	load_release(net, adj, f);
-	gossip_forget(net, nb);
-	nbhd_forget(net, adj);
-	nb->used = false;
-	*nb_link(net->ctl, f, adj) = nb->next;
-	route_neighbour_gone(net, f, adj, now);
-	facet_poke(net, f, now);
+	if (f->load == 0)
+		f->idle_since = now;
+	nb_stop(net, adj, now);
+}
+
+/* The last facet, which has nobody but its own node, goes, as if it had crashed.  What it
+ * led is succeeded, or falls apart, so it waits rather until it leads nothing.  Another one
+ * of that number will not be taken for it: its areas are new, its leaf of a new epoch. */
+static void facet_remove(struct net *net, struct facet *f, struct pn_time now)
+{
+	struct ctl *c = net->ctl;
+	const struct rec leaf = *facet_rec(net, f, 0);
+	struct facet next = {.bad = f->bad, .lease = f->lease, .stepped = f->stepped,
+			     .silent = f->silent, .dests = f->dests, .nonce = f->nonce,
+			     .leaf_epoch = leaf.epoch + 1, .leaf_seq = leaf.seq};
+
+	PN_ASSERT(f->index > 0 && f->index + 1 == c->facet_count);
+	while (f->nb_first) {
+		uint32_t adj = f->nb_first - 1u, other = adj_at(net, adj)->internal_peer;
+
+		adj_internal_del(net, adj);
+		nb_stop(net, adj, now);
+		nb_stop(net, other, now);
+	}
+	while (f->chain.n > 0)
+		rec_put(&c->recs, f->chain.at[--f->chain.n]);
+	timer_set(net, &f->timer, PN_TIME_NEVER);
+	c->facet_count--;
+	count(net, facets_removed);
+	facet_poke(net, facet_at(net, c->facet_count - 1u), now);
+	lookup_on_address(net, f->index, now);
+	adj_on_address(net, now);
+	nbhd_touch(net);
+	*f = next;
+}
+
+/* Return: it has had no neighbours for long, and it is gone now */
+static bool facet_idle(struct net *net, struct facet *f, struct pn_time now)
+{
+	uint64_t wait = FACET_IDLE_NS;
+	unsigned i;
+
+	if (f->load > 0 || f->index == 0 || f->index + 1 != net->ctl->facet_count)
+		return false;
+	for (i = 1; i < f->chain.n; i++)
+		if (facet_rec(net, f, i)->leader == f->node_id)
+			wait = FACET_LEADER_IDLE_NS;
+	if (pn_time_since(now, f->idle_since) < wait) {
+		facet_poke(net, f, pn_time_add(f->idle_since, wait));
+		return false;
+	}
+	facet_remove(net, f, now);
+	return true;
 }
 
 void ctl_on_cost(struct net *net, uint32_t adj, struct pn_time now)
@@ -434,6 +498,8 @@ void ctl_expire(struct net *net, uint32_t facet, struct pn_time now)
 	struct facet *f = facet_at(net, (uint16_t)facet);
 
 	f->last_tick = now;
+	if (facet_idle(net, f, now))
+		return;
 	tree_rebuild(net, f, now);
 	route_duties(net, f, now);
 	tree_duties(net, f, now);

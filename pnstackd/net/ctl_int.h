@@ -4,6 +4,7 @@
  *   ctl.c     facets and neighbours come and go; dispatch; deadlines
  *   gossip.c  what neighbours tell each other: chains, records, routes
  *   tree.c    the area tree: absorbing records, a leader's duties, detaching
+ *   balance.c what a tree grown crooked does
  *   succeed.c how an area outlives its leader
  *   join.c    how two networks merge: candidates, requests, grants
  *   route.c   distance vector to siblings and leaders, feasible next hops; route_req.c
@@ -176,8 +177,10 @@ struct facet {
 	uint16_t nb_first;       /* index + 1 of the first of its adjacencies, which rise */
 	uint16_t index;
 	uint16_t load;           /* point-to-point neighbours and Ethernet links */
+	struct pn_time idle_since; /* load 0 */
 	uint64_t node_id;
 	uint32_t nonce;          /* of the last area made */
+	uint32_t leaf_epoch, leaf_seq; /* to start with: of the facet of that number before */
 	struct chain chain;
 	bool complete;           /* chain ends at a root */
 	uint64_t addr;           /* of the last complete chain */
@@ -202,6 +205,11 @@ struct facet {
 	struct pn_time tall_since;         /* too tall for its nodes; NEVER: fine */
 	uint64_t tall_root;                /* which network that was */
 	uint8_t rebuilds;                  /* each one is waited for longer */
+	uint8_t moves;                     /* the same for areas that move lower */
+	uint32_t move_seq;                 /* of its parent's record */
+	uint64_t move_area;                /* which wants to; 0 none, */
+	struct pn_time move_at;            /* then or soon after */
+	struct pn_time move_hold;          /* none before */
 	struct net_timer timer;
 };
 
@@ -268,9 +276,6 @@ bool route_via_feasible(const struct net *net, const struct facet *f, const stru
 			const struct via *v);
 
 /* tree.c */
-/** tree_compact() - Return: as low as an area of so many nodes comes out when all goes well
- *  @slack: or so many levels more */
-bool tree_compact(const struct rec *r, unsigned slack);
 bool tree_facet_init(struct net *net, struct facet *f);    /* false: no room for its leaf */
 void tree_duties(struct net *net, struct facet *f, struct pn_time now);
 void tree_locate(struct net *net, const struct facet *f, struct nb *nb);
@@ -282,6 +287,18 @@ int chain_find(const struct net *net, const struct chain *c, uint64_t area);
 const struct rec *facet_root_rec(const struct net *net,
 				 const struct facet *f); /* NULL: incomplete */
 uint64_t chain_addr(const struct net *net, const struct chain *c);
+
+/** tree_detach() - the i-th area, led by us, becomes a root, and grafts again */
+void tree_detach(struct net *net, struct facet *f, unsigned i, struct pn_time now);
+
+/* balance.c */
+/** balance_compact() - Return: as low as an area of so many nodes comes out when all goes well
+ *  @slack: or so many levels more */
+bool balance_compact(const struct rec *r, unsigned slack);
+void balance_duties(struct net *net, struct facet *f, struct pn_time now);
+/** balance_on_offer() - a border tells of a low slot for an area that we lead */
+void balance_on_offer(struct net *net, struct facet *f, uint64_t area, unsigned level,
+		      struct pn_time now);
 
 /* succeed.c */
 /** area_same() - Return: a neighbour's record is of the i-th area of our chain, or of
@@ -318,6 +335,9 @@ void gossip_forget(struct net *net, struct nb *nb);
 /** join_slot() - the lowest free level >= @height at a node with this chain
  *  Return: level, or -1; @owner: index of the area whose leader owns the slot */
 int join_slot(const struct net *net, const struct chain *c, unsigned height, unsigned *owner);
+/** join_offer_move() - tell the leader of our i-th area of a slot lower than its own */
+void join_offer_move(struct net *net, struct facet *f, unsigned i, unsigned level,
+		     struct pn_time now);
 /** leaf_carried() - has this node a neighbour that carries traffic for others? */
 bool leaf_carried(const struct net *net);
 void join_border(struct net *net, struct facet *f, struct pn_time now);

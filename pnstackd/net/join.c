@@ -10,9 +10,9 @@
  *    slot that S fits in, and tells the leader of S (CANDIDATE), every
  *    CAND_EVERY_NS as long as the two networks differ.
  *  2 The leader of S collects, longer the taller S is, so that small networks
- *    merge first.  It picks the candidate that gives the lowest tree, then one that
- *    has another to the same area or is within a node, so that S does not hang by one
- *    link, then the lowest slot, and asks x, by address (ASK).
+ *    merge first.  It picks the candidate that gives the lowest tree, then the lowest
+ *    slot, but rather one TIE_LEVELS higher if there is another to the same area or it is
+ *    within a node, so that S does not hang by one link, and asks x, by address (ASK).
  *  3 x hands the request to y over their link (JOIN), y to the leader of the area
  *    that owns the slot, up its leader route (CLAIM).
  *  4 That leader is the only one that can give the slot away.  It refuses, with an
@@ -46,11 +46,12 @@
 
 #include <string.h>
 
-enum join_op { CANDIDATE = 1, ASK, JOIN, CLAIM, REFUSE, REFUSED, JOINED };
+enum join_op { CANDIDATE = 1, ASK, JOIN, CLAIM, REFUSE, REFUSED, JOINED, MOVE };
 
 #define JOIN_LEN 58              /* without the record */
 #define FACET_FEW 5              /* see border_waits() */
 #define JOIN_HOPS 255
+#define TIE_LEVELS 3             /* hanging by more than one link is worth a slot so much higher */
 #define SLOT_BURST 32            /* slots one adjacency may take at once, */
 #define SLOT_REFILL_NS PN_MS(250)/* and one more each; */
 #define SLOT_LINK 4              /* all stations of an Ethernet together so many times that */
@@ -121,7 +122,7 @@ static int join_parse(const uint8_t *buf, size_t len, struct join_msg *out)
 	m.has_rec = flags & 1;
 	if (m.has_rec && rec_parse(&r, &m.rec))
 		return PN_EBADMSG;
-	if (!pn_rd_finish(&r) || op < CANDIDATE || op > JOINED)
+	if (!pn_rd_finish(&r) || op < CANDIDATE || op > MOVE)
 		return PN_EBADMSG;
 	m.op = op;
 	*out = m;
@@ -320,6 +321,16 @@ static void border_candidate(struct net *net, struct facet *f, uint32_t adj, con
 	send_up(net, f, &m, now);
 }
 
+void join_offer_move(struct net *net, struct facet *f, unsigned i, unsigned level,
+		     struct pn_time now)
+{
+	const struct rec *r = facet_rec(net, f, i);
+	struct join_msg m = {.op = MOVE, .hops = JOIN_HOPS, .area = r->id, .root = r->id,
+			     .root_epoch = r->epoch, .level = (uint8_t)level};
+
+	send_up(net, f, &m, now);
+}
+
 void join_border(struct net *net, struct facet *f, struct pn_time now)
 {
 	for_each_nb(net, f, a) {
@@ -385,12 +396,12 @@ static unsigned cand_ties(const struct facet *f, const struct cand *c)
 static bool cand_before(const struct facet *f, const struct cand *a, const struct cand *b)
 {
 	unsigned at = cand_ties(f, a), bt = cand_ties(f, b);
+	unsigned al = a->level + (at < 2 ? TIE_LEVELS : 0);
+	unsigned bl = b->level + (bt < 2 ? TIE_LEVELS : 0);
 
 	if (a->height != b->height)
 		return a->height < b->height;
-	if (pn_min(at, 2u) != pn_min(bt, 2u))
-		return at > bt;
-	return a->level < b->level || (a->level == b->level && at > bt);
+	return al < bl || (al == bl && at > bt);
 }
 
 static const struct cand *cand_best(const struct facet *f)
@@ -616,6 +627,9 @@ static void on_leader_msg(struct net *net, struct facet *f, const struct join_ms
 	case JOINED:
 		joined(net, f, m, now);
 		break;
+	case MOVE:
+		balance_on_offer(net, f, m->area, m->level, now);
+		break;
 	case ASK:
 	case JOIN:
 	case REFUSE:
@@ -732,6 +746,7 @@ void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
 	case CLAIM:
 	case REFUSED:
 	case JOINED:
+	case MOVE:
 		/* these come up from inside the area: JOIN is the way in, and has a budget */
 		if (chain_find(net, &net->ctl->nbs[adj].chain, m.area) < 0)
 			count(net, ctl_foreign);

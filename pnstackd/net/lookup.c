@@ -225,6 +225,8 @@ void lookup_send_store(struct net *net, const struct lookup_store_msg *m,
 	uint8_t buf[LOOKUP_PAYLOAD_MAX];
 	struct pn_wr w;
 
+	if (!facet_live(net, m->facet))
+		return;                  /* it went: registrations follow soon */
 	fwd_key_start(net, m->facet, lookup_key(hit, m->replica), m->base, &hdr);
 	if (m->level >= 0) {             /* picked: the other side at that level */
 		hdr.level = (uint8_t)m->level;

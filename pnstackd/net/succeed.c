@@ -140,7 +140,7 @@ static bool succeed_make(struct net *net, struct facet *f, unsigned i, struct pn
 		*other = a->child[1 - own.bit];
 	s.count = other->id ? rec_count_sum(own.count, other->count) : own.count;
 	s.deputy = succeed_deputy(net, other, &own);
-	if (!tree_compact(&s, HOLLOW))
+	if (!balance_compact(&s, HOLLOW))
 		return false;
 	rec_sign(net, &s);
 	ref = rec_intern(&net->ctl->recs, &s, 0);

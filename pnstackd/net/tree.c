@@ -27,12 +27,6 @@
  * So where nobody succeeds a dead leader its children become networks of their own
  * and merge again.
  *
- * A network that grew unluckily may be taller than its nodes warrant (2 log2 N + 4).
- * If it stays so, all areas of at most half its height detach at the same time, on
- * what the root record says, and merge again: now that all links are up, like sizes
- * pair and the tree comes out low.  If not, the next time the pieces are half as high,
- * and it is waited for twice as long.
- *
  * Invariants: an area has one leader for all its life (record.h), so two halves
  * can never both give away its slots.  Every record in a chain was verified.
  * All timers are kept per area and follow it when the chain shifts.
@@ -73,22 +67,14 @@ const struct rec *facet_root_rec(const struct net *net, const struct facet *f)
 	return facet_rec(net, f, f->chain.n - 1u);
 }
 
-bool tree_compact(const struct rec *r, unsigned slack)
-{
-	uint64_t n = rec_count_value(r->count);
-	unsigned log = 0;
-
-	while (n >>= 1)
-		log++;
-	return r->base <= log + log / 2 + 1 + slack;
-}
-
 bool tree_facet_init(struct net *net, struct facet *f)
 {
 	struct rec r;
 	unsigned i;
 
 	rec_init(&r, net, f->index, 0);
+	r.epoch = f->leaf_epoch;
+	r.seq = f->leaf_seq;
 	rec_sign(net, &r);
 	f->node_id = r.id;
 	f->chain.at[0] = rec_intern(&net->ctl->recs, &r, 0);
@@ -394,7 +380,7 @@ static void lead_children(struct net *net, struct facet *f, unsigned i, struct p
 	}
 }
 
-static void detach(struct net *net, struct facet *f, unsigned i, struct pn_time now)
+void tree_detach(struct net *net, struct facet *f, unsigned i, struct pn_time now)
 {
 	struct rec r = *facet_rec(net, f, i);
 
@@ -459,41 +445,10 @@ static bool orphaned(struct net *net, struct facet *f, struct pn_time now)
 			return false;
 		}
 		count(net, tree_orphans);
-		detach(net, f, i - 1, now);
+		tree_detach(net, f, i - 1, now);
 		return true;
 	}
 	return false;
-}
-
-/* Return: the network has long been too tall; @piece: the area to keep whole */
-static bool too_tall(struct net *net, struct facet *f, unsigned *piece, struct pn_time now)
-{
-	const struct rec *root = facet_root_rec(net, f);
-	uint64_t n = root ? rec_count_value(root->count) : 0, wait;
-	unsigned i;
-
-	if (!root || root->base <= 4 || 1ull << (root->base - 4) <= n * n) {
-		f->tall_since = PN_TIME_NEVER;
-		return false;
-	}
-	if (pn_time_is_never(f->tall_since) || f->tall_root != root->id) {
-		f->tall_since = now;
-		f->tall_root = root->id;
-	}
-	wait = TALL_NS << f->rebuilds;
-	if (pn_time_since(now, f->tall_since) < wait) {
-		facet_poke(net, f, pn_time_add(f->tall_since, wait));
-		return false;
-	}
-	f->tall_since = PN_TIME_NEVER;
-	if (f->rebuilds < 6)
-		f->rebuilds++;
-	i = 0;
-	while (i + 2u < f->chain.n && tree_compact(facet_rec(net, f, i + 1), 0) &&
-	       (f->rebuilds < 2 || facet_rec(net, f, i + 1)->base <= root->base >> f->rebuilds))
-		i++;
-	*piece = i;
-	return facet_rec(net, f, i)->parent && facet_rec(net, f, i)->leader == f->node_id;
 }
 
 /* A root that lost its other child is only height: what is left of it goes without.  With
@@ -536,16 +491,14 @@ void tree_duties(struct net *net, struct facet *f, struct pn_time now)
 		if (i > 0)
 			lead_children(net, f, i, now);
 		if (unlisted(net, f, i, now) || alone_below_root(net, f, i, now)) {
-			detach(net, f, i, now);
+			tree_detach(net, f, i, now);
 			return;          /* the chain is another one now */
 		}
 	}
 	if (leaf_astray(net, f)) {
-		detach(net, f, 0, now);
+		tree_detach(net, f, 0, now);
 		return;
 	}
-	if (!orphaned(net, f, now) && too_tall(net, f, &i, now)) {
-		count(net, tree_rebuilds);
-		detach(net, f, i, now);
-	}
+	if (!orphaned(net, f, now))
+		balance_duties(net, f, now);
 }

@@ -71,11 +71,11 @@ static void test_slots(void)
 
 enum { CANDIDATE_OP = 1, JOIN_OP = 3, CLAIM_OP = 4 };
 
-/* A stranger that nobody is tied to: node 2.  It asks over the tie of 1 and 0. */
-static void ask(int op, unsigned base, unsigned level, unsigned height, bool forged)
+/* A stranger that nobody is tied to asks over the tie of 1 and 0. */
+static void ask_of(int who, uint64_t area, int op, unsigned base, unsigned level, unsigned height,
+		   bool forged)
 {
-	struct net *net = lab->net[0], *s = lab->net[2];
-	const struct rec *root = root_of(0);
+	struct net *net = lab->net[0], *s = lab->net[who];
 	uint8_t buf[256];
 	struct pn_wr w;
 	struct rec r;
@@ -90,12 +90,12 @@ static void ask(int op, unsigned base, unsigned level, unsigned height, bool for
 	pn_wr_u8(&w, (unsigned)op);
 	pn_wr_u8(&w, 200);
 	pn_wr_u8(&w, 1);
-	pn_wr_u64(&w, root->id);
+	pn_wr_u64(&w, area);
 	pn_wr_u64(&w, r.id);
 	pn_wr_u32(&w, 0);
 	pn_wr_u64(&w, 0);
 	pn_wr_u32(&w, 0);
-	pn_wr_u64(&w, root->id);
+	pn_wr_u64(&w, area);
 	pn_wr_u8(&w, level);
 	pn_wr_u8(&w, height);
 	pn_wr_u64(&w, net_address(net, 0));
@@ -104,6 +104,11 @@ static void ask(int op, unsigned base, unsigned level, unsigned height, bool for
 	CU_ASSERT(pn_wr_ok(&w));
 	net->now = lab->now;
 	ctl_on_soft(net, adj_to(0, 1), buf, w.len, lab->now);
+}
+
+static void ask(int op, unsigned base, unsigned level, unsigned height, bool forged)
+{
+	ask_of(2, root_of(0)->id, op, base, level, height, forged);
 }
 
 /* Two nodes that are a network, and one that is alone */
@@ -482,6 +487,64 @@ static void test_commits_bounded(void)
 	done();
 }
 
+/* Balance ---------------------------------------------------------------------------------- */
+
+/* Whoever hangs much too high moves to a low slot, and only it gets another address. */
+static void test_move(void)
+{
+	uint64_t addr[2];
+
+	for (uint64_t seed = 20; seed < 23; seed++) {
+		pair_and_stranger(seed);
+		ask(CLAIM_OP, 0, 6, 7, false);
+		lab_run(lab, PN_MS(200));
+		tie(1, 2);
+		CU_ASSERT(until_whole(PN_S(3)));
+		CU_ASSERT_EQUAL(root_of(2)->base, 7);
+		for (int i = 0; i < 2; i++)
+			addr[i] = net_address(lab->net[i], 0);
+		lab_run(lab, PN_S(12));
+		CU_ASSERT(whole());
+		CU_ASSERT_EQUAL(root_of(2)->base, 2);
+		CU_ASSERT_EQUAL(counters("tree_moves"), 1);
+		CU_ASSERT_EQUAL(counters("tree_rebuilds"), 0);
+		for (int i = 0; i < 2; i++)
+			CU_ASSERT_EQUAL(net_address(lab->net[i], 0), addr[i]);
+		done();
+	}
+}
+
+/* An area that is only height above one child is taken out; no address changes. */
+static void test_hollow(void)
+{
+	uint64_t pair_id, addr[3];
+
+	nodes(24, 4);
+	start_all();
+	tie(0, 1);
+	lab_run(lab, PN_S(6));
+	pair_id = root_of(0)->id;
+	ask_of(2, pair_id, CLAIM_OP, 0, 3, 4, false);
+	lab_run(lab, PN_MS(200));
+	tie(1, 2);
+	ask_of(3, pair_id, CLAIM_OP, 0, 1, 4, false);   /* which never comes */
+	CU_ASSERT(until_whole(PN_S(2)) || !lab_merged(lab, 0, 3));
+	CU_ASSERT_EQUAL(facet_of(0)->chain.n, 4);
+	for (int i = 0; i < 3; i++)
+		addr[i] = net_address(lab->net[i], 0);
+	lab_run(lab, PN_S(12));
+	CU_ASSERT_EQUAL(counters("tree_hollows"), 1);
+	CU_ASSERT_EQUAL(facet_of(0)->chain.n, 3);
+	CU_ASSERT_EQUAL(rec_of(0, 1)->id, pair_id);
+	CU_ASSERT_EQUAL(rec_of(0, 1)->top, 3);
+	CU_ASSERT(lab_merged(lab, 0, 2));
+	CU_ASSERT(reaches(0, 2));
+	CU_ASSERT(reaches(2, 0));
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(net_address(lab->net[i], 0), addr[i]);
+	done();
+}
+
 /* Facets ----------------------------------------------------------------------------------- */
 
 static void hub(uint64_t seed, int leaves)
@@ -529,6 +592,37 @@ static void test_facets(void)
 	done();
 }
 
+/* A facet that has long been without neighbours goes; another may come in its place. */
+static void test_facet_goes(void)
+{
+	struct net *net;
+	uint64_t was;
+
+	hub(4, 10);
+	CU_ASSERT(until_whole(PN_S(15)));
+	net = lab->net[0];
+	was = net_address(net, 1);
+	CU_ASSERT_EQUAL_FATAL(net_facet_count(net), 2);
+	for (int i = 1; i <= 10; i++)
+		if (adj_peek(net, adj_to(0, i))->facet == 1)
+			lab_stop(lab, i);
+	lab_run(lab, PN_S(20));
+	CU_ASSERT_EQUAL(net_facet_count(net), 2);
+	lab_run(lab, PN_S(130));
+	CU_ASSERT_EQUAL(net_facet_count(net), 1);
+	CU_ASSERT_EQUAL(counter(0, "facets_removed"), 1);
+	CU_ASSERT(facet_of_addr(net, FACET_ANY, was, 0, lab->now) < 0);
+	CU_ASSERT(whole());
+	for (int i = 1; i <= 10; i++)
+		if (!lab->net[i]) {
+			lab_start(lab, i);
+			tie(0, i);
+		}
+	CU_ASSERT(until_whole(PN_S(15)));
+	CU_ASSERT_EQUAL(net_facet_count(net), 2);
+	done();
+}
+
 /* Neighbours that fill the pool of records do not stop a hub that grows. */
 static void test_pool_full(void)
 {
@@ -564,7 +658,10 @@ static CU_TestInfo tests[] = {
 	{ "commits are bounded", test_commits_bounded },
 	{ "a parent too tall", test_tall_parent },
 	{ "asked by packet", test_asked_by_packet },
+	{ "too high: move", test_move },
+	{ "hollow areas", test_hollow },
 	{ "facets", test_facets },
+	{ "a facet goes", test_facet_goes },
 	{ "pool of records full", test_pool_full },
 	CU_TEST_INFO_NULL,
 };
