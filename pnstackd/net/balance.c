@@ -7,30 +7,30 @@
  * nodes leave and enter for long the tree gets higher and higher, though there is room
  * below.  So it is set right while it lives, by little at a time:
  *
- *  - An area is *crooked* if its base is more than CROOKED above log2 of its nodes.  Its
- *    smaller child moves, if it is small (MOVE_SHARE), or if the height is near its bound
- *    (HEIGHT_NEAR): both children know both counts, so they agree on which it is.  Its
- *    borders towards the other child look for a slot there that is lower than its own, and
- *    tell its leader of them (MOVE, every OFFER_EVERY_NS).  If the parent's record has not
- *    changed for MOVE_WAIT_NS by then, the leader detaches, and the area grafts again as a whole, the
- *    lowest slot first.  What stays has a high slot to give; nobody but the small child
- *    has another address.  Whoever moves again and again waits twice as long each time.
+ *  - An area is *crooked* if its height is at the bound that holds for a network of its nodes
+ *    (HEIGHT_NEAR; moving those of log2 N + 5 as well kept networks restless for longer after a
+ *    hub died than it made them lower).  Its smaller child moves: both children know both
+ *    counts, so they agree on which it is.  Its borders towards the other child look for a
+ *    slot there that is lower than its own, and tell its leader of them (MOVE, every
+ *    OFFER_EVERY_NS).  If the parent's record has not changed for MOVE_WAIT_NS by then, the
+ *    leader detaches, and the area grafts again as a whole, the lowest slot first.  What
+ *    stays has a high slot to give; nobody but the small child has another address.
+ *    Whoever moves again and again waits twice as long each time.
  *  - A root left with one child goes (tree.c), so the tree gets lower from the top.
  *  - An area left with one child for HOLLOW_NS is taken out, if that child has bit 0 and the
  *    same leader: its addresses stay, and there is a gap with slots of all levels.
  *
  * A network that is too tall all the same (2 log2 N + 4), say after a hub died, is
- * rebuilt: if it stays so, all areas of at most half its height detach at the same time, on
- * what the root record says, and merge again: now that all links are up, like sizes
- * pair and the tree comes out low.  If not, the next time the pieces are half as high,
- * and it is waited for twice as long.
+ * rebuilt: if it stays so, all areas of at most a quarter of its height detach at the same
+ * time, on what the root record says, and merge again: now that all links are up, like sizes
+ * pair and the tree comes out low.  (Larger ones have no slots to give to the many small
+ * ones around them, and the tree comes out as tall as it was.)  If it does not, the next
+ * time the pieces are half as high, and it is waited for twice as long.
  */
 #include "pnstackd/net/ctl_int.h"
 
-#define CROOKED 4                /* levels above log2 of the nodes */
-#define MOVE_SHARE 4             /* a small child: so many times less than the other */
 #define HEIGHT_LIMIT 4           /* 2 log2 + so much is the bound (tall network) */
-#define HEIGHT_NEAR 3
+#define HEIGHT_NEAR 3            /* crooked: one level below that */
 #define OFFER_EVERY_NS PN_S(1)
 #define MOVE_WAIT_NS PN_S(2)     /* and up to so much longer, drawn: the parent's record rests */
 #define MOVE_WINDOW_NS PN_S(2)   /* then, or not before it changes again */
@@ -59,7 +59,7 @@ bool balance_compact(const struct rec *r, unsigned slack)
 
 static bool crooked(const struct rec *r)
 {
-	return r->base > count_log2(r->count) + CROOKED;
+	return !rec_height_fits(r->base, r->count, HEIGHT_NEAR);
 }
 
 /* Return: our i-th area is the one to move: the smaller child of one that is crooked */
@@ -78,9 +78,7 @@ static bool to_move(const struct net *net, const struct facet *f, unsigned i)
 		return false;
 	n = rec_count_value(own->count);
 	m = rec_count_value(other->count);
-	if (n > m || (n == m && own->id > other->id))
-		return false;
-	return n * MOVE_SHARE <= m || !rec_height_fits(p->base, p->count, HEIGHT_NEAR);
+	return n < m || (n == m && own->id < other->id);
 }
 
 /* Return: the lowest slot for our i-th area at a neighbour in its sibling; -1: none */
@@ -207,7 +205,7 @@ static bool rebuild(struct net *net, struct facet *f, unsigned *piece, struct pn
 		f->rebuilds++;
 	i = 0;
 	while (i + 2u < f->chain.n && balance_compact(facet_rec(net, f, i + 1), 0) &&
-	       (f->rebuilds < 2 || facet_rec(net, f, i + 1)->base <= root->base >> f->rebuilds))
+	       facet_rec(net, f, i + 1)->base <= root->base >> (f->rebuilds + 1))
 		i++;
 	*piece = i;
 	return facet_rec(net, f, i)->parent && facet_rec(net, f, i)->leader == f->node_id;
