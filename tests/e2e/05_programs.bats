@@ -160,15 +160,28 @@ with_wget()
 	client shim curl -sS "http://$B_NAME:8000/file" | cmp - file
 }
 
+has_size()
+{
+	[ "$(stat -c %s "$1")" -ge "$2" ]
+}
+
+# nc ends when both its inputs have, and forgets what it has not written by then: so no end
+# of input comes before all bytes have arrived
 @test "nc over TCP, both ways" {
 	local mode
 	for mode in native shim; do
-		server $mode 9001 sh -c 'head -c 100000 file | nc -N -l -p 9001 >got'
-		head -c 200000 file | client $mode nc -N "$(host $mode)" 9001 >back
+		rm -f go
+		mkfifo go
+		touch got back
+		server $mode 9001 sh -c 'cat go | nc -N -l -p 9001 >got'
+		{ head -c 100000 file && wait_until 10 has_size back 100000; } >go 3>&- &
+		{ head -c 200000 file && wait_until 10 has_size got 200000; } |
+			client $mode nc -N "$(host $mode)" 9001 >back
 		wait "$server_pid"
 		head -c 200000 file | cmp - got
 		head -c 100000 file | cmp - back
 		server_pid=
+		rm -f got back
 	done
 }
 
