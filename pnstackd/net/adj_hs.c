@@ -103,7 +103,7 @@ static uint64_t retry_ns(struct net *net, const struct adj *a)
 	if (a->state == ADJ_UP)
 		ns = pn_min(PN_S(1) << pn_min(a->hs_tries, 7), PN_S(10));
 	else if (a->is_static)
-		ns = pn_min(PN_MS(100) << pn_min(a->hs_tries, 9), PN_S(30));
+		ns = dial_pause_ns(a->hs_tries);
 	else	/* a station that we hear: soon */
 		ns = PN_MS(300) << pn_min(a->hs_tries / 2, 3);
 	return ns + net_random_u64(net) % (ns / 4);

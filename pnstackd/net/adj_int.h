@@ -350,6 +350,8 @@ uint64_t adj_expelled_ns(const struct net *net, const uint8_t id[PN_ID_LEN], str
 /* adj_link.c */
 void link_on_solicit(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
 void link_on_announce(struct net *net, const struct pn_pkt *pkt, struct pn_time now);
+/** dial_pause_ns() - how long after so many tries in vain a static peer is dialled again */
+uint64_t dial_pause_ns(unsigned tries);
 /** link_dial() - one try to reach an entry in ADJ_DIAL; sets hs_next */
 void link_dial(struct net *net, uint32_t i, struct pn_time now);
 /** frame_new() - an empty frame to a station; NULL (counted): no buffer */

@@ -5,7 +5,8 @@
  *
  * Ethernet: stations say hello to all, see adj_ring.c.
  *
- * Tunnel: static peers are dialled for ever, with growing pauses.  The
+ * Tunnel: static peers are dialled for ever, with growing pauses: of up to 5 s for five
+ * minutes, so that who lost his network for a while is soon back, then of 30 s.  The
  * handshake needs to know whom it talks to.  Where no identity is configured, a
  * small "who is there" (solicit) is sent first; the answer (announce) is not
  * larger than the question.  Where one is configured and nobody answers, the
@@ -17,6 +18,9 @@
 #include <string.h>
 
 #define STATION_TRIES   6             /* initiations without answer */
+#define DIAL_EAGER      64            /* tries of a static peer, with pauses of up to */
+#define DIAL_EAGER_NS   PN_S(5)
+#define DIAL_NS         PN_S(30)      /* and then of up to */
 
 /* Frames ---------------------------------------------------------------------- */
 
@@ -165,6 +169,11 @@ void link_on_announce(struct net *net, const struct pn_pkt *pkt, struct pn_time 
 	link_dial(net, i, now);
 }
 
+uint64_t dial_pause_ns(unsigned tries)
+{
+	return pn_min(PN_MS(100) << pn_min(tries, 9), tries < DIAL_EAGER ? DIAL_EAGER_NS : DIAL_NS);
+}
+
 void link_dial(struct net *net, uint32_t i, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
@@ -207,10 +216,7 @@ void link_dial(struct net *net, uint32_t i, struct pn_time now)
 	}
 	if (a->hs_tries < UINT8_MAX)
 		a->hs_tries++;
-	a->hs_next = pn_time_add(now, PN_MS(100) << pn_min(tries, 9));
-	if (pn_time_until(now, a->hs_next) > PN_S(30))
-		a->hs_next = pn_time_add(now, PN_S(30));
-	a->hs_next = pn_time_add(a->hs_next, net_random_u64(net) % PN_MS(200));
+	a->hs_next = pn_time_add(now, dial_pause_ns(tries) + net_random_u64(net) % PN_MS(200));
 	live_rearm(net, i, now);
 }
 

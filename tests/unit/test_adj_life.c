@@ -67,6 +67,20 @@ static void test_unsent_dead(void)
 	done();
 }
 
+/* A static peer that was away for minutes is dialled within seconds when it is back */
+static void test_dial_again(void)
+{
+	for (unsigned away = 100; away <= 124; away += 8) {
+		tunnel_pair(away, PN_MS(1), 1400);
+		lab->wire[0].cut = true;
+		lab_dial(lab, 0, 0, 1, NULL);
+		lab_run(lab, PN_S(away));
+		lab->wire[0].cut = false;
+		CU_ASSERT(lab_until_neighbours(lab, 0, 1, PN_S(7)) != UINT64_MAX);
+		done();
+	}
+}
+
 static bool tap_steal(struct lab *l, int wire, int from, struct pn_pkt *pkt)
 {
 	(void)wire;
@@ -466,6 +480,7 @@ static CU_TestInfo tests[] = {
 	{ "carrier and goodbye", test_carrier_and_goodbye },
 	{ "the host cannot send", test_unsent },
 	{ "the host cannot send, nobody answers", test_unsent_dead },
+	{ "dialled again", test_dial_again },
 	{ "roaming", test_roaming },
 	{ "load", test_load },
 	{ "cost", test_cost },
