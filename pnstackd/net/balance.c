@@ -38,7 +38,7 @@
 #define MOVES_MAX 6
 #define MOVES_FORGET_NS PN_S(60)
 #define HOLLOW_NS PN_S(5)
-#define TALL_NS PN_MS(1500)      /* a network at rest that is too tall is rebuilt */
+#define TALL_NS PN_S(1)          /* a network that is too tall for so long is rebuilt */
 
 static unsigned count_log2(uint8_t count)
 {
@@ -191,10 +191,8 @@ static bool rebuild(struct net *net, struct facet *f, unsigned *piece, struct pn
 		f->tall_since = PN_TIME_NEVER;
 		return false;
 	}
-	if (pn_time_is_never(f->tall_since) || f->tall_root != root->id) {
+	if (pn_time_is_never(f->tall_since))
 		f->tall_since = now;
-		f->tall_root = root->id;
-	}
 	wait = TALL_NS << f->rebuilds;
 	if (pn_time_since(now, f->tall_since) < wait) {
 		facet_poke(net, f, pn_time_add(f->tall_since, wait));

@@ -39,7 +39,6 @@
 #define COLLECT_NS PN_MS(50)         /* a leader collects candidates, */
 #define COLLECT_LEVEL_NS PN_MS(60)   /* longer by so much for each level of height */
 #define PEND_NS PN_MS(700)           /* waits for a grant */
-#define TALL_NS PN_MS(1500)          /* a network at rest that is too tall is rebuilt */
 #define SETTLE_NS PN_MS(500)         /* facets of one node merge so long after their neighbours */
 #define SETTLE_MAX_NS PN_S(5)        /* so long is a neighbour in another network waited for */
 #define SIGN_BURST 400               /* signatures of one neighbour checked at once, */
@@ -203,7 +202,6 @@ struct facet {
 	struct pn_time last_tick;
 	struct pn_time settled_at; /* our neighbours have been in our network for a while */
 	struct pn_time tall_since;         /* too tall for its nodes; NEVER: fine */
-	uint64_t tall_root;                /* which network that was */
 	uint8_t rebuilds;                  /* each one is waited for longer */
 	uint8_t moves;                     /* the same for areas that move lower */
 	uint32_t move_seq;                 /* of its parent's record */
