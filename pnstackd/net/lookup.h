@@ -203,6 +203,7 @@ struct query {
 	uint8_t hit[PN_HIT_LEN];
 	uint64_t qid;
 	uint64_t min_seq;            /* a record is news if it is newer than this */
+	uint8_t min_base;            /* 2^ this has the area for which the peer's is */
 	struct pn_time sent_at, until;
 	struct net_timer timer;      /* TIMER_LOOKUP */
 };
@@ -345,10 +346,11 @@ void client_expire(struct net *net, uint32_t index, struct pn_time now);
 /** lookup_start() - ask for an identity on behalf of peer.c, who gets
  *  peer_on_record() or peer_on_lookup_failed(), later
  *  @min_seq: only a record newer than this is news
+ *  @min_base: so large is the area for which the record is that is known; 0 none
  *  @doubt:   the address that was known does not work: he shall answer himself; what he
- *            says then is news, too, if it is as old as @min_seq
+ *            says then is news, too, if it is as old as @min_seq or for a smaller area
  *  Return: 0; PN_EUNREACH: nobody knew it a moment ago; PN_EFULL */
-int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq, bool doubt,
-		 struct pn_time now);
+int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
+		 unsigned min_base, bool doubt, struct pn_time now);
 
 #endif

@@ -102,9 +102,9 @@ static void waiters_tell(struct net *net, const struct query *q, const struct ad
 	}
 }
 
-/* The end of a query, with a record or none. */
+/* The end of a query, with a record or none.  @himself: it is from him whom it is about */
 static void query_end(struct net *net, struct query *q, const struct addr_record *rec,
-		      struct pn_time now)
+		      bool himself, struct pn_time now)
 {
 	bool for_peer = q->for_peer, stale = q->stale;
 	uint8_t hit[PN_HIT_LEN];
@@ -119,7 +119,7 @@ static void query_end(struct net *net, struct query *q, const struct addr_record
 	waiters_tell(net, q, rec);
 	/* Last: peer.c may begin another query, perhaps in this very slot. */
 	if (rec)
-		peer_on_record(net, rec, now);
+		peer_on_record(net, rec, himself, now);
 	else if (for_peer)
 		peer_on_lookup_failed(net, hit, stale, now);
 }
@@ -191,6 +191,14 @@ static bool query_doubts(const struct query *q)
 	       q->again < AGAIN_MAX;
 }
 
+/* Asked because his address does not work, he says what is not newer: he was elsewhere when the
+ * record was made that we have, or he is in a smaller area of ours in which he has not moved,
+ * while our record is for a larger one. */
+static bool query_believes(const struct query *q, const struct addr_record *rec)
+{
+	return q->doubt && (rec->seq == q->min_seq || rec->base < q->min_base);
+}
+
 /* Our areas may have changed since the query began: then it begins again.
  * Return: how many there are; 0: we do not know now */
 static unsigned query_scopes(struct net *net, struct query *q,
@@ -215,7 +223,7 @@ static void query_pause(struct net *net, struct query *q, struct pn_time now)
 	uint64_t left = pn_time_until(now, q->until);
 
 	if (q->pauses == PAUSES_MAX || q->stale || q->attempts >= ATTEMPTS_MAX || left == 0) {
-		query_end(net, q, NULL, now);
+		query_end(net, q, NULL, false, now);
 		return;
 	}
 	q->pauses++;
@@ -325,8 +333,8 @@ static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN],
 	return NULL;
 }
 
-int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq, bool doubt,
-		 struct pn_time now)
+int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
+		 unsigned min_base, bool doubt, struct pn_time now)
 {
 	struct lookup *lk = net->lookup;
 	struct query *q = query_find(lk, hit);
@@ -341,6 +349,7 @@ int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_se
 	q->doubt = q->doubt || doubt;
 	if (q->min_seq < min_seq)
 		q->min_seq = min_seq;
+	q->min_base = (uint8_t)min_base;
 	return 0;
 }
 
@@ -401,8 +410,8 @@ static bool query_on_record(struct net *net, struct query *q, uint64_t src, stru
 		query_ask_himself(net, q, &rec, prefix, step, now);
 		return true;
 	}
-	if (rec.seq > q->min_seq || (himself && q->doubt && rec.seq == q->min_seq)) {
-		query_end(net, q, &rec, now);
+	if (rec.seq > q->min_seq || (himself && query_believes(q, &rec))) {
+		query_end(net, q, &rec, himself, now);
 		return true;
 	}
 	q->stale = true;

@@ -471,10 +471,16 @@ static uint64_t peer_min_seq(const struct net *net, const struct peer *p)
 	return peer_in_area(net, p) || p->seq == 0 ? p->seq : p->seq - 1;
 }
 
+/* Return: as lookup_start() */
+static int peer_ask(struct net *net, const struct peer *p, bool doubt, struct pn_time now)
+{
+	return lookup_start(net, p->hit, peer_min_seq(net, p), p->count ? p->base : 0, doubt, now);
+}
+
 /* Begin to resolve.  Return: 0, or why not (the state stays) */
 static int peer_resolve(struct net *net, struct peer *p, struct pn_time now)
 {
-	int rc = lookup_start(net, p->hit, peer_min_seq(net, p), p->count > 0, now);
+	int rc = peer_ask(net, p, p->count > 0, now);
 
 	if (rc < 0 && rc != PN_EFULL)
 		return rc;
@@ -506,7 +512,7 @@ static void peer_relookup(struct net *net, struct peer *p, struct pn_time now)
 	}
 	p->relookup_at = pn_time_add(now, RELOOKUP_NS << shift);
 	count(net, peer_relookups);
-	if (lookup_start(net, p->hit, peer_min_seq(net, p), true, now) == 0)
+	if (peer_ask(net, p, true, now) == 0)
 		p->looking = true;
 	else
 		timer_set(net, &p->timer, p->relookup_at);
@@ -595,15 +601,18 @@ static void peer_known(struct net *net, struct peer *p, struct pn_time now)
 	echo_on_peer(net, peer_handle(net->peers, p), NET_ERR_NONE, now);
 }
 
-/* Does a record that is as old as ours say that the address that we use is not his?  When an
- * area was cut in two and both parts have met again, a record for it may have been read
- * in the wrong one. */
+/* Does a record that is not newer than ours say that the address that we use is not his?  When
+ * an area was cut in two and both parts have met again, a record for it may have been read
+ * in the wrong one.  And ours may be of an area that has moved or gone since, while he is where
+ * he was in a smaller one, whose record is older: that he has to say himself. */
 static bool peer_elsewhere(const struct net *net, const struct peer *p,
-			   const struct addr_record *rec)
+			   const struct addr_record *rec, bool himself)
 {
 	uint64_t prefix;
 
-	if (rec->seq != p->seq || !addr_prefix(net, rec->area, rec->base, &prefix))
+	if (rec->seq != p->seq && !(himself && rec->base < p->base))
+		return false;
+	if (!addr_prefix(net, rec->area, rec->base, &prefix))
 		return false;
 	for (uint16_t i = 0; i < rec->count; i++)
 		if ((prefix | rec->addrs[i]) == p->addrs[p->best])
@@ -611,14 +620,16 @@ static bool peer_elsewhere(const struct net *net, const struct peer *p,
 	return true;
 }
 
-void peer_on_record(struct net *net, const struct addr_record *rec, struct pn_time now)
+void peer_on_record(struct net *net, const struct addr_record *rec, bool himself,
+		    struct pn_time now)
 {
 	struct peer *p = peer_find(net, rec->hit);
 
 	if (!p || p->self)
 		return;
 	p->looking = false;
-	bool news = p->count == 0 || rec->seq > peer_min_seq(net, p) || peer_elsewhere(net, p, rec);
+	bool news = p->count == 0 || rec->seq > peer_min_seq(net, p) ||
+		    peer_elsewhere(net, p, rec, himself);
 
 	if (news || rec->seq == p->seq)
 		peer_set_record(net, p, rec, now);
@@ -669,7 +680,7 @@ int net_peer_update(struct net *net, const uint8_t *record, size_t len, struct p
 	/* A query that is under way for it may still end: it will be no news. */
 	bool looking = p->looking;
 
-	peer_on_record(net, &rec, now);
+	peer_on_record(net, &rec, false, now);
 	p->looking = looking;
 	return 0;
 }
@@ -777,7 +788,7 @@ static void peer_upkeep(struct net *net, struct peer *p, struct pn_time now)
 	if (p->self || p->looking || !pn_time_due(p->refresh_at, now))
 		return;
 	p->refresh_at = pn_time_add(now, REFRESH_AGAIN_NS);
-	p->looking = lookup_start(net, p->hit, peer_min_seq(net, p), false, now) == 0;
+	p->looking = peer_ask(net, p, false, now) == 0;
 }
 
 int peer_address(struct net *net, net_peer peer, uint64_t *addr, struct pn_time now)

@@ -13,8 +13,10 @@ struct addr_record;
  *  PN_ESTALE: no such handle */
 int peer_address(struct net *net, net_peer peer, uint64_t *addr, struct pn_time now);
 
-/** peer_on_record() - a verified record was found */
-void peer_on_record(struct net *net, const struct addr_record *rec, struct pn_time now);
+/** peer_on_record() - a verified record was found
+ *  @himself: he whom it is about has just answered with it */
+void peer_on_record(struct net *net, const struct addr_record *rec, bool himself,
+		    struct pn_time now);
 
 /** peer_on_lookup_failed() - the query that lookup_start() began found nothing
  *  @confirmed: nothing newer, that is: what we know already is what the network knows */

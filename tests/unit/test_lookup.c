@@ -388,14 +388,14 @@ static void no_news(void)
 	CU_ASSERT_EQUAL(addr_record_parse(&known, raw, net_own_record(w_net(8), raw, sizeof(raw))),
 			0);
 	queries = w_count(0, COUNT_lookup_queries);
-	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq, false, w.now), 0);
+	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq, 0, false, w.now), 0);
 	CU_ASSERT(finds(0, known.hit, &ns, &ev));
 	CU_ASSERT_EQUAL(ev.addrs[0], known.addrs[0]);
 	CU_ASSERT(ns < PN_MS(200));
 	w_run(PN_MS(200));
 	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries + LOOKUP_REPLICAS);
 	/* one replica has news */
-	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq - 1, false, w.now), 0);
+	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq - 1, 0, false, w.now), 0);
 	w_run(PN_MS(200));
 	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries + LOOKUP_REPLICAS + 1);
 	w_end();

@@ -458,6 +458,36 @@ static void moved_next_door(void)
 	w_end();
 }
 
+/* What we know of him is from an area that is not ours any more, and newer than his record in
+ * the small area that we share: he has not moved in there.  He is believed all the same. */
+static void older_and_true(void)
+{
+	struct peer *p;
+	net_peer h;
+
+	w_line(12);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	h = net_peer_open(w_net(0), w_net(2)->hit, w.now);
+	net_send_peer(w_net(0), h, w_packet(300, 7), w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT_EQUAL(w_net(2)->deliver.count, 1);
+	p = peer_at(w_net(0), h);
+	p->seq += 5;
+	p->area = 4711;
+	p->base = 6;
+	p->addrs[0] = w_free_addr();
+	p->best_gen = 0;
+	net_send_peer(w_net(0), h, w_packet(300, 7), w.now);     /* lost */
+	w_run(PN_MS(200));
+	CU_ASSERT_EQUAL(peer_target(w_net(0), p, w.now), w.vertex[2].addr);
+	net_send_peer(w_net(0), h, w_packet(300, 7), w.now);
+	w_run(PN_MS(100));
+	CU_ASSERT_EQUAL(w_net(2)->deliver.count, 2);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_peer_failed), 0);
+	w_end();
+}
+
 static void ping(void)
 {
 	static const uint8_t nobody[PN_HIT_LEN] = { 0x20, 1, 2, 3 };
@@ -606,6 +636,7 @@ static CU_TestInfo tests[] = {
 	{ "an active peer is refreshed", an_active_peer_is_refreshed },
 	{ "many at once", many_at_once },
 	{ "moved next door", moved_next_door },
+	{ "an older record that is true", older_and_true },
 	{ "ping", ping },
 	{ "trace", trace },
 	{ "false answers", false_answers },
