@@ -29,6 +29,8 @@
 #define RECS_OF_16_FACET 16
 #define VIAS_OF_8 12             /* eighths: a neighbour that shares all but the leaf: 2 for each area,
                                   * and chains are longer while a network forms */
+#define SOURCES_OF_VIAS 8        /* a source for each destination, and one more for so many vias:
+                                  * most neighbours tell of the same */
 #define CHAIN_SPARE 8            /* levels that a chain may have for a moment, and that no
                                   * destination is kept for: HEIGHT_BELIEF allows them */
 #define FACET_IDLE_NS PN_S(30)   /* a facet without neighbours goes after so long, */
@@ -83,7 +85,8 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	struct ctl *c = arena_take(a, 1, sizeof(*c)), sizing = {0};
 	uint16_t facets = facet_limit(cfg);
 	uint32_t nbs = cfg->adj_max;
-	uint32_t levels = net_limit(cfg->level_max, NET_LEVEL_LIMIT);
+	uint32_t levels = net_limit(cfg->level_max, NET_LEVEL_LIMIT), dests, sources;
+
 	if (!c)
 		c = &sizing;
 	else
@@ -95,6 +98,10 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	rec_pool_carve(&c->recs, a, recs_limit(facets, nbs, levels), nbs);
 	c->via_max = (uint16_t)at_most(nbs * levels * VIAS_OF_8 / 8, 60000);
 	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
+	dests = facets * c->dest_max;
+	sources = facets + c->via_max / SOURCES_OF_VIAS;
+	intern_carve(&c->routers, a, at_most(dests + sources, 60000), sizeof(uint64_t));
+	intern_carve(&c->sibs, a, at_most(dests / 2 + sources, 60000), sizeof(struct sib));
 	c->nbhd = nbhd_carve(a, cfg, facets);
 	c->link_max = at_most(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
 	c->link_facet = arena_take(a, c->link_max, sizeof(*c->link_facet));
@@ -224,9 +231,14 @@ static int facet_new(struct net *net, struct pn_time now)
 		count(net, rec_full);
 		return -1;
 	}
+	if (!route_init(net, f)) {
+		rec_put(&c->recs, f->chain.at[0]);
+		return -1;
+	}
 	if (n > 0) {                     /* the first step is what connects it */
 		adj = adj_internal_add(net, n, (uint16_t)(n - 1));
 		if (adj < 0) {
+			route_fini(net, f);
 			rec_put(&c->recs, f->chain.at[0]);
 			return -1;
 		}
@@ -236,7 +248,6 @@ static int facet_new(struct net *net, struct pn_time now)
 	f->decide_at = PN_TIME_NEVER;
 	timer_init(&f->timer, TIMER_FACET, n);
 	c->facet_count++;
-	route_init(net, f);
 	facet_poke(net, f, now);
 	for (step = 1; step <= n && adj >= 0; step = (uint16_t)(step * 2)) {
 		if (step > 1)
@@ -411,6 +422,7 @@ static void facet_remove(struct net *net, struct facet *f, struct pn_time now)
 		nb_stop(net, adj, now);
 		nb_stop(net, other, now);
 	}
+	route_fini(net, f);
 	while (f->chain.n > 0)
 		rec_put(&c->recs, f->chain.at[--f->chain.n]);
 	timer_set(net, &f->timer, PN_TIME_NEVER);

@@ -17,6 +17,7 @@
 #ifndef PN_CTL_INT_H
 #define PN_CTL_INT_H
 
+#include "pnstackd/net/intern.h"
 #include "pnstackd/net/record.h"
 
 #define CHAIN_MAX NET_LEVEL_LIMIT /* a leaf and at most 63 areas above it */
@@ -114,31 +115,34 @@ struct sib {
 	uint64_t id, leader;
 	uint32_t epoch;
 	uint8_t base, count;
+	uint16_t zero;           /* no padding: see intern.h */
 };
 
 /* What one neighbour advertised for one destination, and what we told it.  There are many
- * of them.  Of what we told only a digest is kept: it has to be known whether something
- * else is to be told by now, not what it was. */
+ * of them, and most neighbours tell of the same few sources: these are interned.  Of what we
+ * told only a digest is kept: it has to be known whether something else is to be told by now,
+ * not what it was. */
 struct via {
 	uint16_t next;           /* in the list of the destination; 0 end */
 	uint16_t adj;
 	uint16_t seqno, metric;  /* as heard, link cost not added */
-	uint64_t router;         /* source: leader or border node; 0: nothing heard */
-	struct sib sib;          /* as heard, or of the neighbour itself */
-	uint64_t told : 56;      /* digest of what was told last */
-	uint64_t tx_sent : 1;    /* it was told that */
-	uint64_t tx_open : 1;    /* and as far as we know believes in a way over us */
-	uint64_t tx_want : 1;    /* ask it to tell its route again */
-	uint64_t direct : 1;     /* the neighbour itself is in the sibling */
-	uint64_t unfit : 1;      /* claims what our chain says cannot be */
-	uint64_t shunned : 1;    /* packets came back: the last resort (circle.c) */
+	uint16_t router;         /* source: leader or border node, in ctl.routers; 0: nothing
+	                            heard */
+	uint16_t sib;            /* as heard, or of the neighbour itself, in ctl.sibs */
+	uint32_t told;           /* digest of what was told last; its low bits, */
+	uint16_t told_high;      /* and more */
+	uint16_t tx_sent : 1;    /* it was told that */
+	uint16_t tx_open : 1;    /* and as far as we know believes in a way over us */
+	uint16_t tx_want : 1;    /* ask it to tell its route again */
+	uint16_t direct : 1;     /* the neighbour itself is in the sibling */
+	uint16_t unfit : 1;      /* claims what our chain says cannot be */
+	uint16_t shunned : 1;    /* packets came back: the last resort (circle.c) */
 };
-static_assert(sizeof(struct via) == 48, "vias are many");
+static_assert(sizeof(struct via) == 20, "vias are many");
 
 struct fd {                      /* feasibility distance, RFC 8966 2.4 */
-	uint64_t router;
+	uint16_t router;         /* in ctl.routers; 0: free, and so are those that follow */
 	uint16_t seqno, metric;
-	uint32_t used;           /* count of uses of the destination's, at the last one */
 };
 
 struct dest {
@@ -152,10 +156,9 @@ struct dest {
 	uint16_t seqno;          /* ours, as a source */
 	uint16_t metric;         /* of the selected route, cost added; INF none */
 	uint16_t fd_floor;       /* least distance of a source that had to be forgotten, */
-	uint32_t fd_uses;
+	struct fd fd[FD_MAX];    /* the one used last comes first */
 	struct pn_time floor_until; /* until then */
 	struct pn_time switch_at;/* a slightly better route is taken then; NEVER: there is none */
-	struct fd fd[FD_MAX];
 	struct pn_time lost_at;  /* since when there is no route; NEVER: there is one */
 	struct pn_time next_request;
 	struct pn_time next_beat;/* own: raise the sequence number; else: overdue */
@@ -178,6 +181,7 @@ struct facet {
 	uint16_t load;           /* point-to-point neighbours and Ethernet links */
 	struct pn_time idle_since; /* load 0 */
 	uint64_t node_id;
+	uint16_t router;         /* that in ctl.routers */
 	uint32_t nonce;          /* of the last area made */
 	uint32_t leaf_epoch, leaf_seq; /* to start with: of the facet of that number before */
 	struct chain chain;
@@ -236,6 +240,8 @@ struct ctl {
 	struct bucket *link_slots; /* by link: slots that all behind it may take */
 	struct via *vias;
 	uint16_t via_max, via_free, via_fresh;   /* fresh: so many were ever used */
+	struct intern routers;   /* node ids of the sources of routes */
+	struct intern sibs;      /* struct sib */
 	uint32_t link_max;
 	struct nbhd *nbhd;       /* nbhd.c */
 	int16_t *link_facet;     /* Ethernet link -> facet, -1 */
@@ -344,7 +350,10 @@ void join_on_soft(struct net *net, uint32_t adj, const uint8_t *msg, size_t len,
 		  struct pn_time now);
 
 /* route.c */
-void route_init(struct net *net, struct facet *f);
+/** route_init() - a new facet, whose node_id is set.  Return: false: no room */
+bool route_init(struct net *net, struct facet *f);
+/** route_fini() - the facet goes, its neighbours are gone: forget all destinations */
+void route_fini(struct net *net, struct facet *f);
 void route_sync_dests(struct net *net, struct facet *f, struct pn_time now);
 void route_on_chain(struct net *net, struct facet *f, uint32_t adj, struct pn_time now);
 void route_neighbour_gone(struct net *net, struct facet *f, uint32_t adj, struct pn_time now);

@@ -88,11 +88,35 @@ static void via_drop(struct net *net, struct dest *d, uint32_t adj)
 		}
 		if (d->selected == ref)
 			d->selected = 0;
+		intern_drop(&net->ctl->routers, v->router);
+		intern_drop(&net->ctl->sibs, v->sib);
 		*at = v->next;
 		v->next = net->ctl->via_free;
 		net->ctl->via_free = ref;
 		return;
 	}
+}
+
+/* Note what a neighbour tells of, or (@router 0) what it is.  Return: false: no room, it is as
+ * if it had told nothing */
+static bool via_hear(struct net *net, struct via *v, uint64_t router, const struct sib *s)
+{
+	struct ctl *c = net->ctl;
+	uint16_t r = intern_put(&c->routers, &router), sib = intern_put(&c->sibs, s);
+	bool room = (r || !router) && (sib || !s->id);
+
+	intern_drop(&c->routers, v->router);
+	intern_drop(&c->sibs, v->sib);
+	v->router = r;
+	v->sib = sib;
+	if (room)
+		return true;
+	count(net, via_full);
+	intern_drop(&c->routers, v->router);
+	intern_drop(&c->sibs, v->sib);
+	v->router = v->sib = 0;
+	v->metric = NET_METRIC_INF;
+	return false;
 }
 
 /* Destinations ------------------------------------------------------------- */
@@ -119,17 +143,17 @@ int dest_index(const struct net *net, const struct facet *f, const struct dest *
 	return -1;
 }
 
-const struct fd *route_fd(const struct dest *d, uint64_t router)
+const struct fd *route_fd(const struct dest *d, uint16_t router)
 {
 	unsigned i;
 
-	for (i = 0; i < FD_MAX; i++)
+	for (i = 0; i < FD_MAX && d->fd[i].router; i++)
 		if (d->fd[i].router == router)
 			return &d->fd[i];
 	return NULL;
 }
 
-static bool source_lives(const struct net *net, const struct dest *d, uint64_t router)
+static bool source_lives(const struct net *net, const struct dest *d, uint16_t router)
 {
 	for_each_via(net, d, v)
 		if (!v->direct && v->router == router && v->metric < NET_METRIC_INF)
@@ -137,55 +161,55 @@ static bool source_lives(const struct net *net, const struct dest *d, uint64_t r
 	return false;
 }
 
+/* The distance for a source stands in the @i-th place from now on, and that in the first. */
+static void fd_set(struct dest *d, unsigned i, struct fd fd)
+{
+	memmove(&d->fd[1], &d->fd[0], i * sizeof(d->fd[0]));
+	d->fd[0] = fd;
+}
+
 /* Room for one more source: that of one of which nobody tells any more, if there is one,
  * and the longest unused.  Its distance is not forgotten at once: for FLOOR_NS a source
- * that we do not know must be nearer than all that went. */
-static struct fd *fd_room(const struct net *net, struct dest *d)
+ * that we do not know must be nearer than all that went.  Return: its place */
+static unsigned fd_room(struct net *net, struct dest *d)
 {
-	struct fd *fd = NULL;
-	bool fd_lives = false;
-	unsigned i;
+	unsigned i = FD_MAX - 1;
 
-	for (i = 0; i < FD_MAX; i++) {
-		struct fd *x = &d->fd[i];
-		bool lives = x->router && source_lives(net, d, x->router);
-
-		if (!x->router)
-			return x;
-		if (!fd || (lives ? fd_lives && x->used < fd->used
-				  : fd_lives || x->used < fd->used)) {
-			fd = x;
-			fd_lives = lives;
-		}
-	}
-	if (pn_time_due(d->floor_until, net->now) || fd->metric < d->fd_floor)
-		d->fd_floor = fd->metric;
+	if (!d->fd[i].router)
+		return i;
+	while (i > 0 && source_lives(net, d, d->fd[i].router))
+		i--;
+	if (i == 0 && source_lives(net, d, d->fd[0].router))
+		i = FD_MAX - 1;
+	if (pn_time_due(d->floor_until, net->now) || d->fd[i].metric < d->fd_floor)
+		d->fd_floor = d->fd[i].metric;
 	d->floor_until = pn_time_add(net->now, FLOOR_NS);
-	return fd;
+	intern_drop(&net->ctl->routers, d->fd[i].router);
+	return i;
 }
 
 void route_fd_adopt(struct net *net, struct dest *d, const struct via *v)
 {
 	PN_ASSERT(!route_fd(d, v->router));
-	*fd_room(net, d) = (struct fd){v->router, v->seqno, v->metric, ++d->fd_uses};
+	fd_set(d, fd_room(net, d), (struct fd){intern_get(&net->ctl->routers, v->router),
+					       v->seqno, v->metric});
 }
 
-static void fd_update(struct net *net, struct dest *d, uint64_t router, uint16_t seqno,
+static void fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t seqno,
 		      uint16_t metric)
 {
 	const struct fd *known = route_fd(d, router);
-	struct fd *fd = known ? &d->fd[known - d->fd] : NULL;
+	struct fd fd = {router, seqno, metric};
 
-	if (!fd) {
-		fd = fd_room(net, d);
-		*fd = (struct fd){router, seqno, metric, 0};
-	} else if (seqno_newer(seqno, fd->seqno)) {
-		fd->seqno = seqno;
-		fd->metric = metric;
-	} else if (seqno == fd->seqno && metric < fd->metric) {
-		fd->metric = metric;
+	if (!known) {
+		intern_get(&net->ctl->routers, router);
+		fd_set(d, fd_room(net, d), fd);
+		return;
 	}
-	fd->used = ++d->fd_uses;
+	if (!seqno_newer(seqno, known->seqno) &&
+	    !(seqno == known->seqno && metric < known->metric))
+		fd = *known;
+	fd_set(d, (unsigned)(known - d->fd), fd);
 }
 
 bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
@@ -339,20 +363,29 @@ static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind ki
 
 static void dest_del(struct net *net, struct dest *d)
 {
+	unsigned i;
+
 	while (d->vias)
 		via_drop(net, d, via_at(net, d->vias)->adj);
+	for (i = 0; i < FD_MAX; i++)
+		intern_drop(&net->ctl->routers, d->fd[i].router);
 	memset(d, 0, sizeof(*d));
 }
 
-void route_init(struct net *net, struct facet *f)
+bool route_init(struct net *net, struct facet *f)
 {
-	memset(f->dests, 0, net->ctl->dest_max * sizeof(*f->dests));
+	f->router = intern_put(&net->ctl->routers, &f->node_id);
+	if (!f->router)
+		count(net, via_full);
+	return f->router != 0;
 }
 
-static bool sib_equal(const struct sib *a, const struct sib *b)
+void route_fini(struct net *net, struct facet *f)
 {
-	return a->id == b->id && a->leader == b->leader && a->epoch == b->epoch &&
-	       a->base == b->base && a->count == b->count;
+	while (f->dest_high > 0)
+		dest_del(net, &f->dests[--f->dest_high]);
+	intern_drop(&net->ctl->routers, f->router);
+	f->router = 0;
 }
 
 /* A neighbour's place changed: is it in the sibling itself, or in the area still? */
@@ -371,7 +404,6 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 			      chain_rec(net, &nb->chain, nb->common - 1u)->bit;
 	bool inside = nb->ready && own >= 0 && nb->inside >> own & 1;
 	struct via *v = via_find(net, d, adj);
-	struct sib s = {0};
 	bool changed;
 
 	if (!direct && !inside) {
@@ -385,20 +417,18 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 			return false;
 		v->tx_open = true;
 	}
+	changed = !v || v->direct != direct;
 	if (direct) {
 		const struct rec *y = chain_rec(net, &nb->chain, nb->common - 1u);
+		struct sib s = {y->id, y->leader, y->epoch, y->base, y->count, 0};
 
-		s = (struct sib){y->id, y->leader, y->epoch, y->base, y->count};
 		v = via_have(net, d, adj);
 		if (!v)
 			return false;
+		changed |= v->sib != intern_find(&net->ctl->sibs, &s);
+		direct = via_hear(net, v, 0, &s);
 	}
-	changed = v->direct != direct || (direct && !sib_equal(&v->sib, &s));
 	v->direct = direct;
-	if (direct) {
-		v->sib = s;
-		v->router = 0;
-	}
 	return changed;
 }
 
@@ -452,15 +482,17 @@ static bool via_fits(const struct net *net, const struct rec *r, const struct de
 		     const struct via *v)
 {
 	const struct nb *nb = &net->ctl->nbs[v->adj];
-	bool source = nb->ready && chain_rec(net, &nb->chain, 0)->leader == v->router;
+	const struct sib *s = via_sib(net, v);
+	uint64_t router = via_router(net, v);
+	bool source = nb->ready && chain_rec(net, &nb->chain, 0)->leader == router;
 
 	/* Each link costs 1 at least: the border's into the sibling, and all up to here. */
 	if (v->metric < (d->kind == DEST_SIBLING) + (nb->ready && !source))
 		return false;
 	if (d->kind == DEST_LEADER)
-		return v->router == r->leader;
-	return v->sib.id && v->sib.leader && v->sib.id != r->id && v->sib.base <= r->top &&
-	       rec_count_value(v->sib.count) >> pn_min(v->sib.base, 31) <= 1;
+		return router == r->leader;
+	return s->id && s->leader && s->id != r->id && s->base <= r->top &&
+	       rec_count_value(s->count) >> pn_min(s->base, 31) <= 1;
 }
 
 static void fit_again(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
@@ -602,12 +634,11 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 		return;                  /* it is in the sibling itself: an old entry */
 	if (d->kind == DEST_LEADER && !d->own && (seqno_newer(seqno, v->seqno) || !v->router))
 		d->next_beat = pn_time_add(now, beat_ns(net, f, area) * BEATS_MISSED);
-	v->router = router;
 	v->seqno = seqno;
 	v->metric = metric;
-	v->sib = s;
+	(void)via_hear(net, v, router, &s);
 	own = dest_index(net, f, d);
-	v->unfit = own >= 0 && metric < NET_METRIC_INF &&
+	v->unfit = own >= 0 && v->metric < NET_METRIC_INF &&
 		   !via_fits(net, facet_rec(net, f, (unsigned)own), d, v);
 	if (v->unfit && d->kind == DEST_LEADER)
 		count(net, route_bad_source);

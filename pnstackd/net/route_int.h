@@ -7,6 +7,8 @@
 
 #include "pnstackd/net/ctl_int.h"
 
+#include <string.h>
+
 static inline bool seqno_newer(uint16_t a, uint16_t b)
 {
 	return (int16_t)(a - b) > 0;     /* RFC 8966 3.2.1 */
@@ -38,16 +40,30 @@ static inline struct via *via_find(const struct net *net, const struct dest *d, 
 /** via_have() - the same, made if there is none.  Return: NULL: no room */
 struct via *via_have(struct net *net, struct dest *d, uint32_t adj);
 
+static inline uint64_t via_router(const struct net *net, const struct via *v)
+{
+	uint64_t router;
+
+	memcpy(&router, intern_at(&net->ctl->routers, v->router), sizeof(router));
+	return router;
+}
+
+static inline const struct sib *via_sib(const struct net *net, const struct via *v)
+{
+	return intern_at(&net->ctl->sibs, v->sib);
+}
+
 static inline bool via_heard(const struct facet *f, const struct via *v)
 {
-	return v->direct || (!v->unfit && v->router && v->router != f->node_id &&
+	return v->direct || (!v->unfit && v->router && v->router != f->router &&
 			     v->metric < NET_METRIC_INF);
 }
 
 /** dest_shuns() - is a neighbour's route there the last resort now? */
 bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj);
-/** route_fd() - the feasibility distance for a source; NULL: none kept */
-const struct fd *route_fd(const struct dest *d, uint64_t router);
+/** route_fd() - the feasibility distance for a source; NULL: none kept
+ *  @router: of a via */
+const struct fd *route_fd(const struct dest *d, uint16_t router);
 /** route_fd_adopt() - act as if we had advertised that route: only a newer number will do */
 void route_fd_adopt(struct net *net, struct dest *d, const struct via *v);
 /** route_via_total() - its metric with the link's cost added; below NET_METRIC_INF */

@@ -62,7 +62,7 @@ void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_t
 			continue;
 		fd = route_fd(d, v->router);
 		if (fd)
-			request_send(net, v->adj, d->kind, d->area, v->router,
+			request_send(net, v->adj, d->kind, d->area, via_router(net, v),
 				     (uint16_t)(fd->seqno + 1), REQUEST_HOPS, now);
 	}
 	if (d->requests < 5)
@@ -73,7 +73,7 @@ void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_t
 
 /* The neighbour through which a request for @router gets closer to it; one that was here
  * already may try another one. */
-static struct via *towards(struct net *net, struct facet *f, struct dest *d, uint64_t router,
+static struct via *towards(struct net *net, struct facet *f, struct dest *d, uint16_t router,
 			   uint32_t not, unsigned again)
 {
 	struct via *sel = d->selected ? via_at(net, d->selected) : NULL, *best = NULL;
@@ -105,6 +105,7 @@ void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_
 	struct dest *d;
 	struct via *v, *sel;
 	unsigned again;
+	uint16_t source;
 
 	if (!pn_rd_finish(rd) || kind > DEST_SIBLING || !area) {
 		count(net, ctl_malformed);
@@ -126,7 +127,8 @@ void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_
 		return;
 	}
 	sel = d->selected ? via_at(net, d->selected) : NULL;
-	if (sel && !sel->direct && sel->router == router && !seqno_newer(seqno, sel->seqno)) {
+	source = intern_find(&net->ctl->routers, &router);
+	if (sel && !sel->direct && sel->router == source && !seqno_newer(seqno, sel->seqno)) {
 		v = via_find(net, d, adj);
 		if (v)
 			v->tx_sent = false;      /* tell it once more */
@@ -141,7 +143,7 @@ void route_on_request(struct net *net, struct facet *f, uint32_t adj, struct pn_
 		count(net, route_limited);
 		return;
 	}
-	v = towards(net, f, d, router, adj, again);
+	v = source ? towards(net, f, d, source, adj, again) : NULL;
 	if (v)
 		request_send(net, v->adj, d->kind, area, router, seqno, hops - 1, now);
 }

@@ -37,9 +37,9 @@ static struct advert dest_advert(const struct net *net, const struct facet *f, c
 	if (net->leaf && !(d->own && d->kind == DEST_LEADER))
 		ad.metric = NET_METRIC_INF;      /* we are nobody's way */
 	if (sel)
-		ad.sib = sel->sib;
+		ad.sib = *via_sib(net, sel);
 	if (sel && !sel->direct) {
-		ad.router = sel->router;
+		ad.router = via_router(net, sel);
 		ad.seqno = sel->seqno;
 		if (sel->adj == adj)
 			ad.metric = NET_METRIC_INF;
@@ -47,7 +47,7 @@ static struct advert dest_advert(const struct net *net, const struct facet *f, c
 	return ad;
 }
 
-/* In 56 bits: two adverts that follow each other never have the same one by chance, and
+/* In 48 bits: two adverts that follow each other never have the same one by chance, and
  * whoever makes them so on purpose could as well have told nothing. */
 static uint64_t advert_digest(const struct advert *ad)
 {
@@ -55,19 +55,21 @@ static uint64_t advert_digest(const struct advert *ad)
 
 	h = mix64(h) ^ ad->sib.id;
 	h = mix64(h) ^ ((uint64_t)ad->sib.epoch << 8 | ad->sib.count);
-	return mix64(h) >> 8;
+	return mix64(h) >> 16;
 }
 
 static bool advert_told(const struct via *v, const struct advert *ad)
 {
 	if (ad->metric >= NET_METRIC_INF && !v->tx_open)
 		return true;             /* nothing was told, nothing to take back */
-	return v->tx_sent && v->told == advert_digest(ad);
+	return v->tx_sent && ((uint64_t)v->told_high << 32 | v->told) == advert_digest(ad);
 }
 
 static void advert_write(struct pn_wr *w, const struct dest *d, struct via *v,
 			 const struct advert *ad)
 {
+	uint64_t digest = advert_digest(ad);
+
 	pn_wr_u8(w, ENTRY_ROUTE);
 	pn_wr_u8(w, d->kind);
 	pn_wr_u64(w, d->area);
@@ -83,7 +85,8 @@ static void advert_write(struct pn_wr *w, const struct dest *d, struct via *v,
 	}
 	v->tx_sent = true;
 	v->tx_open = ad->metric < NET_METRIC_INF;
-	v->told = advert_digest(ad);
+	v->told = (uint32_t)digest;
+	v->told_high = (uint16_t)(digest >> 32);
 }
 
 /* Return: everything is told */

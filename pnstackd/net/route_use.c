@@ -29,15 +29,16 @@ const struct sib *route_sib(const struct net *net, const struct facet *f, unsign
 		return NULL;
 	/* While a slot is being split, borders may still show the old, smaller area. */
 	for_each_via(net, d, v) {
-		bool is = v->sib.id == listed->id && v->sib.leader == listed->leader;
+		const struct sib *s = via_sib(net, v);
+		bool is = s->id == listed->id && s->leader == listed->leader;
 
 		if (!via_heard(f, v) || (!route_via_feasible(net, f, d, v) &&
 					 via_ref(net, v) != d->selected))
 			continue;
-		if (best && (v->sib.base < best->base ||
-			     (v->sib.base == best->base && (best_listed || !is))))
+		if (best && (s->base < best->base ||
+			     (s->base == best->base && (best_listed || !is))))
 			continue;
-		best = &v->sib;
+		best = s;
 		best_listed = is;
 	}
 	return best;

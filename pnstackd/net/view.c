@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* view.c - looking in: areas, routes, addresses, for displays and the simulator */
-#include "pnstackd/net/ctl_int.h"
+#include "pnstackd/net/route_int.h"
 
 #include <string.h>
 
@@ -56,8 +56,8 @@ static void route_fill(const struct net *net, const struct facet *f, const struc
 	out->facet = f->index;
 	out->level = r->top;
 	out->block = ((f->addr ^ bit) / bit) * bit;
-	out->sibling_id = v->sib.id;
-	out->count = rec_count_value(v->sib.count);
+	out->sibling_id = via_sib(net, v)->id;
+	out->count = rec_count_value(via_sib(net, v)->count);
 	out->selected = d->selected && v == &net->ctl->vias[d->selected - 1];
 	out->feasible = route_via_feasible(net, f, d, v);
 	out->metric = (v->direct ? 0u : v->metric) + nb_cost(net, v->adj);

@@ -23,6 +23,7 @@
 	X(fwd)		\
 	X(guard)	\
 	X(heap)		\
+	X(intern)	\
 	X(leaf)		\
 	X(linkspec)	\
 	X(lookup)	\

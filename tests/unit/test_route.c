@@ -188,6 +188,11 @@ static void test_too_cheap(void)
 	done();
 }
 
+static uint16_t source_new(struct net *net, uint64_t router)
+{
+	return intern_put(&net->ctl->routers, &router);
+}
+
 /* One source too many: what is forgotten of it binds those that are not known. */
 static void test_many_sources(void)
 {
@@ -202,15 +207,15 @@ static void test_many_sources(void)
 	net->now = lab->now;
 	f = facet_of(0);
 	for (unsigned i = 0; i < FD_MAX; i++) {
-		v.router = 100 + i;
+		v.router = source_new(net, 100 + i);
 		CU_ASSERT(route_via_feasible(net, f, &d, &v));
 		route_fd_adopt(net, &d, &v);
 		CU_ASSERT(!route_via_feasible(net, f, &d, &v));
 	}
-	v.router = 200;
+	v.router = source_new(net, 200);
 	route_fd_adopt(net, &d, &v);
-	CU_ASSERT_PTR_NULL(route_fd(&d, 100));
-	v.router = 100;
+	v.router = source_new(net, 100);
+	CU_ASSERT_PTR_NULL(route_fd(&d, v.router));
 	CU_ASSERT(!route_via_feasible(net, f, &d, &v));
 	v.metric = 99;
 	CU_ASSERT(route_via_feasible(net, f, &d, &v));
