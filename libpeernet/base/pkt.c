@@ -48,50 +48,42 @@ void pn_pkt_reset(struct pn_pkt *pkt)
 void pn_pool_init(struct pn_pool *pool, void *mem, uint32_t count,
 		  uint32_t payload_size)
 {
-	size_t size = buf_size(payload_size);
 	size_t misfit = (uintptr_t)mem % CACHE_LINE;
 	uint8_t *base = mem;
-	uint8_t *bufs;
-	uint32_t i;
 
 	PN_ASSERT(mem);
-	/* asserts the limits of both; buffers stay untouched until they are used */
+	/* asserts the limits of both */
 	(void)pn_pool_mem_size(count, payload_size);
 
 	if (misfit)
 		base += CACHE_LINE - misfit;
-	bufs = base + round_up(count * sizeof(struct pn_pkt));
-
 	pool->free = NULL;
 	pool->pkts = (struct pn_pkt *)(void *)base;
+	pool->bufs = base + round_up(count * sizeof(struct pn_pkt));
+	pool->buf_size = buf_size(payload_size);
 	pool->count = count;
-	pool->free_count = 0;
+	pool->fresh = 0;
+	pool->free_count = count;
 	pool->payload_size = payload_size;
 	pool->get_failures = 0;
-
-	/* backwards, so that the first to be got are the first in memory */
-	for (i = count; i-- > 0;) {
-		struct pn_pkt *pkt = &pool->pkts[i];
-
-		pkt->buf = bufs + i * size;
-		pkt->cap = (uint32_t)size;
-		pkt->in_pool = false;
-		pn_pkt_reset(pkt);
-		pn_pkt_put(pool, pkt);
-	}
 }
 
 struct pn_pkt *pn_pkt_get(struct pn_pool *pool)
 {
 	struct pn_pkt *pkt = pool->free;
 
-	if (!pkt) {
+	if (pkt) {
+		PN_ASSERT(pkt->in_pool);
+		pool->free = pkt->next;
+	} else if (pool->fresh < pool->count) {
+		pkt = &pool->pkts[pool->fresh];
+		pkt->buf = pool->bufs + pool->fresh++ * pool->buf_size;
+		pkt->cap = (uint32_t)pool->buf_size;
+	} else {
 		pool->get_failures++;
 		return NULL;
 	}
-	PN_ASSERT(pkt->in_pool);
 	PN_ASSERT(pool->free_count > 0);
-	pool->free = pkt->next;
 	pool->free_count--;
 	pkt->in_pool = false;
 	pn_pkt_reset(pkt);
@@ -103,7 +95,7 @@ void pn_pkt_put(struct pn_pool *pool, struct pn_pkt *pkt)
 	if (!pkt)
 		return;
 	PN_ASSERT(pkt >= pool->pkts);
-	PN_ASSERT(pkt < pool->pkts + pool->count);
+	PN_ASSERT(pkt < pool->pkts + pool->fresh);
 	PN_ASSERT(!pkt->in_pool);
 	PN_ASSERT(!pkt->next);		/* still in a queue */
 	pkt->in_pool = true;

@@ -76,9 +76,11 @@ struct pn_pkt {
 
 /**
  * struct pn_pool - All packets of a process
- * @free:		Free packets, linked by @next
+ * @free:		Packets that were given back, linked by @next
  * @pkts:		All packets, an array of @count
+ * @bufs:		Their buffers, of @buf_size each
  * @count:		Packets in all
+ * @fresh:		Packets that were ever used: memory behind these is untouched
  * @free_count:		Packets that are free
  * @payload_size:	Bytes that a fresh packet can hold, tailroom aside
  * @get_failures:	Times that pn_pkt_get() found none
@@ -86,7 +88,10 @@ struct pn_pkt {
 struct pn_pool {
 	struct pn_pkt *free;
 	struct pn_pkt *pkts;
+	uint8_t *bufs;
+	size_t buf_size;
 	uint32_t count;
+	uint32_t fresh;
 	uint32_t free_count;
 	uint32_t payload_size;
 	uint64_t get_failures;
@@ -126,7 +131,7 @@ static inline bool pn_lladdr_equal(const struct pn_lladdr *a,
  */
 size_t pn_pool_mem_size(uint32_t count, uint32_t payload_size);
 
-/** pn_pool_init() - Make a pool, all packets free
+/** pn_pool_init() - Make a pool, all packets free; memory is touched when they are used
  * @mem:		pn_pool_mem_size() bytes of any alignment, kept
  * @count:		As for pn_pool_mem_size()
  * @payload_size:	As for pn_pool_mem_size()

@@ -325,6 +325,7 @@ static void node_config(struct sim *sim, uint32_t node, struct net_config *cfg)
 	cfg->boot = n->boot;
 	cfg->pool = &sim->pool;
 	cfg->leaf = n->leaf;
+	cfg->zeroed = true;	/* sim_pages() */
 	node_fit(sim, n, cfg);
 }
 
@@ -336,7 +337,7 @@ static void node_start(struct sim *sim, uint32_t node)
 
 	node_config(sim, node, &cfg);
 	n->mem_size = net_mem_size(&cfg);
-	n->mem = sim_check_(aligned_alloc(64, (n->mem_size + 63) / 64 * 64));
+	n->mem = sim_pages(n->mem_size);
 	n->net = net_init(n->mem, &cfg, sim_clock(sim, node));
 	n->state = NODE_LIVE;
 	n->since_ns = sim->now.ns;
@@ -357,7 +358,7 @@ void sim_node_end(struct sim *sim, uint32_t node)
 	uint32_t i;
 
 	net_fini(n->net);
-	free(n->mem);
+	sim_pages_free(n->mem, n->mem_size);
 	n->mem = NULL;
 	n->net = NULL;
 	n->state = NODE_DEAD;
