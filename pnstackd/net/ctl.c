@@ -23,14 +23,16 @@
 
 /* Pools, per level that a chain may have.  In a network at rest a neighbour adds 4 records
  * to what the others tell (chains share their upper ends) and 15 vias, at 1,000 nodes; but
- * when a hub has died what is left of its network is tall for a while, and most of these
- * are needed. */
-#define RECS_OF_16_NB 7          /* sixteenths of a level, for each neighbour */
-#define RECS_OF_16_FACET 16
+ * when a hub has died what is left of its network is tall for a while.  The highest marks seen
+ * then, on maps of communities and scale-free graphs that lost their three largest hubs within
+ * seconds, are 0.8 of the records and of the sources, at nodes with one or two neighbours,
+ * and 0.94 of the vias, at the next hub. */
+#define RECS_OF_16_NB 2          /* sixteenths of a level, for each neighbour */
+#define RECS_OF_16_FACET 32
+#define SOURCES_OF_16_NB 1       /* the same of sources, and of siblings: most neighbours tell */
+#define SOURCES_OF_16_FACET 24   /* of the same */
 #define VIAS_OF_8 12             /* eighths: a neighbour that shares all but the leaf: 2 for each area,
                                   * and chains are longer while a network forms */
-#define SOURCES_OF_VIAS 8        /* a source for each destination, and one more for so many vias:
-                                  * most neighbours tell of the same */
 #define CHAIN_SPARE 8            /* levels that a chain may have for a moment, and that no
                                   * destination is kept for: HEIGHT_BELIEF allows them */
 #define FACET_IDLE_NS PN_S(30)   /* a facet without neighbours goes after so long, */
@@ -54,6 +56,12 @@ static uint32_t at_most(uint32_t v, uint32_t max)
 static uint32_t recs_limit(uint32_t facets, uint32_t nbs, uint32_t levels)
 {
 	return at_most((facets * RECS_OF_16_FACET + nbs * RECS_OF_16_NB) * levels / 16, 60000);
+}
+
+static uint32_t sources_limit(uint32_t facets, uint32_t nbs, uint32_t levels)
+{
+	return at_most((facets * SOURCES_OF_16_FACET + nbs * SOURCES_OF_16_NB) * levels / 16,
+		       60000);
 }
 
 static void facets_carve(struct ctl *c, struct arena *a, uint32_t levels)
@@ -85,7 +93,7 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	struct ctl *c = arena_take(a, 1, sizeof(*c)), sizing = {0};
 	uint16_t facets = facet_limit(cfg);
 	uint32_t nbs = cfg->adj_max;
-	uint32_t levels = net_limit(cfg->level_max, NET_LEVEL_LIMIT), dests, sources;
+	uint32_t levels = net_limit(cfg->level_max, NET_LEVEL_LIMIT);
 
 	if (!c)
 		c = &sizing;
@@ -98,10 +106,8 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	rec_pool_carve(&c->recs, a, recs_limit(facets, nbs, levels), nbs);
 	c->via_max = (uint16_t)at_most(nbs * levels * VIAS_OF_8 / 8, 60000);
 	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
-	dests = facets * c->dest_max;
-	sources = facets + c->via_max / SOURCES_OF_VIAS;
-	intern_carve(&c->routers, a, at_most(dests + sources, 60000), sizeof(uint64_t));
-	intern_carve(&c->sibs, a, at_most(dests / 2 + sources, 60000), sizeof(struct sib));
+	intern_carve(&c->routers, a, sources_limit(facets, nbs, levels), sizeof(uint64_t));
+	intern_carve(&c->sibs, a, sources_limit(facets, nbs, levels), sizeof(struct sib));
 	c->nbhd = nbhd_carve(a, cfg, facets);
 	c->link_max = at_most(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
 	c->link_facet = arena_take(a, c->link_max, sizeof(*c->link_facet));

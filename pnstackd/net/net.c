@@ -179,7 +179,7 @@ void net_config_fit(struct net_config *cfg, const struct net_surroundings *aroun
 	cfg->link_max = pn_min(pn_max(around->links, 1), NET_LINK_MAX);
 	cfg->level_max = pn_min(2 * log + FIT_LEVELS, NET_LEVEL_LIMIT);
 	cfg->near_max = around->near ? around->near + around->near / 2 + FIT_NEAR : 0;
-	cfg->beyond_max = around->beyond ? 3 * around->beyond + FIT_BEYOND : 0;
+	cfg->beyond_max = around->beyond ? 2 * around->beyond + FIT_BEYOND : 0;
 	cfg->source_max = FIT_SOURCES;
 	cfg->expelled_max = (uint32_t)pn_min(cfg->adj_max, FIT_EXPELLED);
 	cfg->seen_max = FIT_SEEN;
