@@ -52,7 +52,9 @@
 #define UNIT_SHIFT 20                /* times are kept in 2^20 ns, modulo 2^16 */
 #define LIFE_NS PN_MS(500)
 #define REQUEST_NS PN_MS(200)        /* who starves repeats his later than that */
-#define SHUNS 128                    /* a power of two */
+#define SHUNS_PER_ADJ 4              /* routes shunned at a time, or lately, */
+#define SHUNS_MIN 16                 /* within these bounds, powers of two */
+#define SHUNS_MAX 128
 #define SHUN_PROBES 4
 #define HOLD_NS PN_S(1)
 #define HOLD_SHIFT_MAX 6
@@ -85,15 +87,21 @@ struct circle {
 	struct seen *seen;
 	uint32_t mask;
 	struct net_timer timer;
-	struct shun shuns[SHUNS];
+	uint32_t shun_mask;
+	struct shun *shuns;          /* [shun_mask + 1] */
 };
 
 void circle_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 {
 	uint32_t count = SEEN_PER_FLOW * net_limit(cfg->flow_max, FLOWS_DEFAULT);
+	uint32_t shun_count = SHUNS_MIN;
 	struct circle *c = arena_take(a, 1, sizeof(*c));
 	struct seen *seen = arena_take(a, count, sizeof(*seen));
+	struct shun *shuns;
 
+	while (shun_count < SHUNS_PER_ADJ * cfg->adj_max && shun_count < SHUNS_MAX)
+		shun_count *= 2;
+	shuns = arena_take(a, shun_count, sizeof(*shuns));
 	PN_ASSERT((count & (count - 1)) == 0);
 	PN_ASSERT(cfg->adj_max < NONE);
 	net->circle = c;
@@ -101,6 +109,8 @@ void circle_carve(struct net *net, struct arena *a, const struct net_config *cfg
 		return;                  /* only being sized */
 	c->seen = seen;
 	c->mask = count - 1;
+	c->shuns = shuns;
+	c->shun_mask = shun_count - 1;
 }
 
 void circle_init(struct net *net)
@@ -183,7 +193,7 @@ static uint32_t shun_key(uint64_t area, uint32_t adj)
 
 static struct shun *shun_at(const struct net *net, uint32_t key, unsigned i)
 {
-	return &net->circle->shuns[((key >> 1) + i) & (SHUNS - 1)];
+	return &net->circle->shuns[((key >> 1) + i) & net->circle->shun_mask];
 }
 
 static struct shun *shun_find(const struct net *net, uint64_t area, uint32_t adj)
@@ -253,7 +263,7 @@ static unsigned shun_count(const struct net *net, uint32_t adj, struct pn_time n
 {
 	unsigned n = 0;
 
-	for (uint32_t i = 0; i < SHUNS; i++) {
+	for (uint32_t i = 0; i <= net->circle->shun_mask; i++) {
 		const struct shun *s = &net->circle->shuns[i];
 
 		n += s->key && !s->all && s->adj == adj && s->times > 1 &&
@@ -334,7 +344,7 @@ void circle_on_down(struct net *net, uint32_t adj)
 {
 	struct circle *c = net->circle;
 
-	for (uint32_t i = 0; i < SHUNS; i++)
+	for (uint32_t i = 0; i <= c->shun_mask; i++)
 		if (c->shuns[i].adj == adj)
 			c->shuns[i] = (struct shun){ 0 };
 	for (uint32_t i = 0; i <= c->mask; i++)
@@ -346,7 +356,7 @@ void circle_expire(struct net *net, struct pn_time now)
 {
 	uint32_t left = UINT32_MAX;
 
-	for (uint32_t i = 0; i < SHUNS; i++) {
+	for (uint32_t i = 0; i <= net->circle->shun_mask; i++) {
 		struct shun *s = &net->circle->shuns[i];
 
 		if (s->on && (int32_t)(s->until - units(now)) <= 0)

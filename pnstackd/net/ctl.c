@@ -69,6 +69,7 @@ static void facets_carve(struct ctl *c, struct arena *a, uint32_t levels)
 	size_t n = c->facet_max, chain;
 	struct pn_time *times;
 	struct dest *dests;
+	rec_ref *refs;
 	uint16_t i;
 
 	c->dest_max = (uint8_t)(2 * at_most(levels, CHAIN_MAX));
@@ -77,6 +78,7 @@ static void facets_carve(struct ctl *c, struct arena *a, uint32_t levels)
 	c->facets = arena_take(a, n, sizeof(*c->facets));
 	dests = arena_take(a, n * c->dest_max, sizeof(*dests));
 	times = arena_take(a, n * 4 * chain, sizeof(*times));
+	refs = arena_take(a, n * chain, sizeof(*refs));
 	for (i = 0; a->at && i < n; i++) {
 		struct facet *f = &c->facets[i];
 
@@ -85,6 +87,22 @@ static void facets_carve(struct ctl *c, struct arena *a, uint32_t levels)
 		f->lease = f->bad + chain;
 		f->stepped = f->lease + chain;
 		f->silent = f->stepped + chain;
+		f->chain.at = refs + (size_t)i * chain;
+	}
+}
+
+static void nbs_carve(struct ctl *c, struct arena *a)
+{
+	size_t chain = c->chain_max;
+	rec_ref *refs;
+	uint32_t i;
+
+	c->nbs = arena_take(a, c->nb_max, sizeof(*c->nbs));
+	refs = arena_take(a, 3 * chain * c->nb_max, sizeof(*refs));
+	for (i = 0; a->at && i < c->nb_max; i++) {
+		c->nbs[i].stage.at = refs + 3 * chain * i;
+		c->nbs[i].chain.at = c->nbs[i].stage.at + chain;
+		c->nbs[i].sent.at = c->nbs[i].chain.at + chain;
 	}
 }
 
@@ -101,8 +119,8 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 		net->ctl = c;
 	c->facet_max = facets;
 	c->nb_max = nbs;
-	c->nbs = arena_take(a, nbs, sizeof(*c->nbs));
 	facets_carve(c, a, levels);
+	nbs_carve(c, a);
 	rec_pool_carve(&c->recs, a, recs_limit(facets, nbs, levels), nbs);
 	c->via_max = (uint16_t)at_most(nbs * levels * VIAS_OF_8 / 8, 60000);
 	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
@@ -198,8 +216,8 @@ static void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_ti
 
 	PN_ASSERT(adj < net->ctl->nb_max);
 	PN_ASSERT(!nb->used);
-	memset(nb, 0, sizeof(*nb));
-	nb->used = true;
+	PN_ASSERT(nb->stage.n + nb->chain.n + nb->sent.n == 0);
+	*nb = (struct nb){.used = true, .stage = nb->stage, .chain = nb->chain, .sent = nb->sent};
 	if (net->ctl->nb_high <= adj)
 		net->ctl->nb_high = adj + 1;
 	nb->facet = facet;
@@ -418,6 +436,7 @@ static void facet_remove(struct net *net, struct facet *f, struct pn_time now)
 	const struct rec leaf = *facet_rec(net, f, 0);
 	struct facet next = {.bad = f->bad, .lease = f->lease, .stepped = f->stepped,
 			     .silent = f->silent, .dests = f->dests, .nonce = f->nonce,
+			     .chain.at = f->chain.at,
 			     .leaf_epoch = leaf.epoch + 1, .leaf_seq = leaf.seq};
 
 	PN_ASSERT(f->index > 0 && f->index + 1 == c->facet_count);

@@ -51,8 +51,8 @@
 #define BEAT_NS PN_S(4)              /* leader's sequence number, times 2^(level/2) */
 
 struct chain {
+	rec_ref *at;             /* [chain_max], counted; [0] is the leaf, [n-1] the top known */
 	uint8_t n;
-	rec_ref at[CHAIN_MAX];   /* counted; [0] is the leaf, [n-1] the top known */
 };
 
 struct bucket {                  /* of tokens; zeroed it is full */

@@ -18,7 +18,8 @@ void net_events_carve(struct net *net, struct arena *a, const struct net_config 
 	uint32_t max = net_limit(cfg->event_max, NET_EVENT_MAX);
 
 	/* the largest event must fit, whatever the limit */
-	q->cap = (uint32_t)HEAD_WORDS * max + NET_ADDRS_MAX;
+	q->cap = (uint32_t)HEAD_WORDS * max;
+	q->cap = (uint32_t)pn_max(q->cap, HEAD_WORDS + NET_ADDRS_MAX);
 	q->ring = arena_take(a, q->cap, sizeof(*q->ring));
 	q->next = arena_take(a, 1, sizeof(*q->next));
 }

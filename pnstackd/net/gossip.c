@@ -52,7 +52,8 @@ static void chain_copy(struct net *net, struct chain *to, const struct chain *fr
 	for (i = 0; i < from->n; i++)
 		rec_get(&net->ctl->recs, from->at[i]);
 	chain_truncate(net, to, 0);
-	*to = *from;
+	memcpy(to->at, from->at, from->n * sizeof(*to->at));
+	to->n = from->n;
 }
 
 void gossip_forget(struct net *net, struct nb *nb)
@@ -200,6 +201,10 @@ static int on_set(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_tim
 	if (err || slot >= CHAIN_MAX) {
 		count(net, ctl_malformed);
 		return PN_EBADMSG;
+	}
+	if (slot >= net->ctl->chain_max) {
+		count(net, ctl_refused_height);
+		return 0;                /* its chain is longer than any that ours can be */
 	}
 	if (!rec_height_fits(r.base, r.count, HEIGHT_BELIEF))
 		count(net, ctl_refused_height);

@@ -274,7 +274,8 @@ static void address_changed(struct net *net, struct facet *f, struct pn_time now
 
 void tree_rebuild(struct net *net, struct facet *f, struct pn_time now)
 {
-	struct chain c;
+	rec_ref room[CHAIN_MAX];
+	struct chain c = {.at = room};
 	bool complete = chain_follow(net, f, &c);
 
 	f->complete = complete;
@@ -283,7 +284,8 @@ void tree_rebuild(struct net *net, struct facet *f, struct pn_time now)
 	} else {
 		chain_timers_move(net, f, &c);
 		chain_put(net, &f->chain);
-		f->chain = c;
+		memcpy(f->chain.at, c.at, c.n * sizeof(*c.at));
+		f->chain.n = c.n;
 		nb_all_dirty(net, f);
 		lookup_on_chain(net, now);
 	}

@@ -51,7 +51,8 @@ static void test_slots(void)
 	start_all();
 	for (size_t i = 0; i < PN_ARRAY_LEN(table); i++) {
 		struct net *net = lab->net[0];
-		struct chain c;
+		rec_ref room[CHAIN_MAX];
+		struct chain c = {.at = room};
 		unsigned owner = 99;
 		int level;
 
