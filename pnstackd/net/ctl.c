@@ -126,6 +126,7 @@ void ctl_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 	c->vias = arena_take(a, c->via_max, sizeof(*c->vias));
 	intern_carve(&c->routers, a, sources_limit(facets, nbs, levels), sizeof(uint64_t));
 	intern_carve(&c->sibs, a, sources_limit(facets, nbs, levels), sizeof(struct sib));
+	part_carve(c, a);
 	c->nbhd = nbhd_carve(a, cfg, facets);
 	c->link_max = at_most(net_limit(cfg->link_max, NET_LINK_MAX), NET_LINK_MAX);
 	c->link_facet = arena_take(a, c->link_max, sizeof(*c->link_facet));
@@ -228,6 +229,7 @@ static void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_ti
 	nb->apart_at = now;
 	adj_at(net, adj)->facet = facet;
 	nbhd_start(net, adj);
+	part_neighbour(net, adj);
 }
 
 static void facet_join(struct net *net, uint32_t adj, uint16_t a, uint16_t b, struct pn_time now)
@@ -409,6 +411,7 @@ static void nb_stop(struct net *net, uint32_t adj, struct pn_time now)
 	nb->used = false;
 	*nb_link(net->ctl, f, adj) = nb->next;
 	route_neighbour_gone(net, f, adj, now);
+	part_neighbour_gone(net, f, adj);
 	facet_poke(net, f, now);
 }
 
@@ -539,6 +542,7 @@ void ctl_expire(struct net *net, uint32_t facet, struct pn_time now)
 		return;
 	tree_rebuild(net, f, now);
 	route_duties(net, f, now);
+	part_duties(net, f, now);
 	tree_duties(net, f, now);
 	join_border(net, f, now);
 	join_expire(net, f, now);

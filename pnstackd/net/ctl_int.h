@@ -9,7 +9,7 @@
  *   join.c    how two networks merge: candidates, requests, grants
  *   route.c   distance vector to siblings and leaders, feasible next hops; route_req.c
  *             asks sources for newer numbers, route_tell.c tells neighbours, route_use.c
- *             is how others ask for routes
+ *             is how others ask for routes; route_part.c finds the better border
  *   nbhd.c    addresses at most two links away; nbhd_tell.c tells neighbours
  *   guard.c   do neighbours carry data?  circle.c  do packets come back?
  *   view.c    looking in
@@ -140,6 +140,36 @@ struct via {
 };
 static_assert(sizeof(struct via) == 20, "vias are many");
 
+/* Routes to parts of a sibling (route_part.c).  Metrics: NET_METRIC_INF is none. */
+#define PART_BITS 2
+#define PARTS (1u << PART_BITS)
+
+struct part_via {                /* a neighbour inside our own area */
+	uint16_t next;           /* in the list of the sibling; 0 end */
+	uint16_t adj;
+	uint16_t metric[PARTS];  /* as heard, link cost not added */
+	uint16_t told[PARTS];    /* what it was told */
+	uint8_t base, told_base; /* of the sibling that these are of */
+};
+
+struct part_nb {                 /* by adjacency: one inside a sibling of ours */
+	uint16_t metric[PARTS];  /* from there to the parts of its area, which has */
+	uint8_t base;            /* this base */
+	uint16_t told[PARTS];    /* what it was told of the area that we are in */
+	uint8_t told_base;
+	bool want;               /* it shall tell all once more */
+};
+
+struct parts {                   /* of one sibling */
+	bool used;
+	uint8_t base;            /* of the sibling; 0: there are none */
+	uint16_t vias;           /* list head, index + 1 */
+	uint16_t metric[PARTS];  /* of the best way, cost added, */
+	uint16_t adj[PARTS];     /* which begins here */
+	uint16_t fd[PARTS];      /* least that was told or used */
+	uint32_t until_ms[PARTS];/* no feasible way: until then, modulo 2^32; 0: there is one */
+};
+
 struct fd {                      /* feasibility distance, RFC 8966 2.4 */
 	uint16_t router;         /* in ctl.routers; 0: free, and so are those that follow */
 	uint16_t seqno, metric;
@@ -151,6 +181,8 @@ struct dest {
 	uint8_t kind;            /* enum dest_kind */
 	uint8_t requests;
 	bool own;                /* we are the source: leader, or border with a direct via */
+	uint8_t parts;           /* routes to parts of a sibling, index + 1 in those of the facet;
+	                            0 none */
 	uint16_t vias;           /* list head, index + 1 */
 	uint16_t selected;       /* via index + 1; 0 none */
 	uint16_t seqno;          /* ours, as a source */
@@ -203,6 +235,8 @@ struct facet {
 	struct pn_time pend_until;
 	struct pn_time met_at;   /* our half empty root met another network */
 	uint64_t pend_root;      /* the root that asked */
+	bool part_dirty;         /* routes to parts are to be chosen again, */
+	struct pn_time part_at;  /* not before */
 	struct pn_time last_tick;
 	struct pn_time settled_at; /* our neighbours have been in our network for a while */
 	struct pn_time tall_since;         /* too tall for its nodes; NEVER: fine */
@@ -242,6 +276,10 @@ struct ctl {
 	uint16_t via_max, via_free, via_fresh;   /* fresh: so many were ever used */
 	struct intern routers;   /* node ids of the sources of routes */
 	struct intern sibs;      /* struct sib */
+	struct part_via *part_vias;
+	uint16_t part_via_max, part_via_free, part_via_fresh;
+	struct part_nb *part_nbs; /* by adjacency */
+	struct parts *parts;     /* [facet_max][dest_max / 2] */
 	uint32_t link_max;
 	struct nbhd *nbhd;       /* nbhd.c */
 	int16_t *link_facet;     /* Ethernet link -> facet, -1 */
@@ -326,7 +364,7 @@ void succeed_adopt(struct net *net, struct facet *f, unsigned i, struct pn_time 
 enum entry { ENTRY_SET = 1, ENTRY_COMMIT = 2, ENTRY_ROUTE = 3, ENTRY_WANT = 4,
 	     ENTRY_AGAIN = 5,
 	     ENTRY_LONG = 16,    /* from here on a length of 2 follows: skipped if not known */
-	     ENTRY_NBHD = 16 };
+	     ENTRY_NBHD = 16, ENTRY_PART = 17 };
 void gossip_send(struct net *net, uint32_t adj, struct pn_time now);
 void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now);
 /** gossip_due() - Return: there is something to tell that neighbour now */
@@ -379,6 +417,23 @@ const struct sib *route_sib(const struct net *net, const struct facet *f, unsign
 			    const struct rec_child *listed);
 /** dest_index() - the index of the area of a destination in our chain, -1 */
 int dest_index(const struct net *net, const struct facet *f, const struct dest *d);
+
+/* route_part.c */
+/** part_carve() - when facets, destinations, vias and neighbours have been counted */
+void part_carve(struct ctl *c, struct arena *a);
+/** part_start(), part_stop() - a sibling is a destination now, is none any more */
+void part_start(struct net *net, struct facet *f, struct dest *d);
+void part_stop(struct net *net, struct facet *f, struct dest *d);
+/** part_neighbour(), part_neighbour_gone() - an adjacency comes, goes */
+void part_neighbour(struct net *net, uint32_t adj);
+void part_neighbour_gone(struct net *net, struct facet *f, uint32_t adj);
+/** part_changed() - routes, costs or areas changed: choose again soon */
+void part_changed(struct facet *f);
+void part_duties(struct net *net, struct facet *f, struct pn_time now);
+/** part_build() - the entry for one neighbour.  Return: everything is told */
+bool part_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w);
+/** part_on_entry() - what a neighbour tells; kind byte and length are read */
+void part_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd);
 
 /* Control messages, first byte */
 enum ctl_msg {

@@ -43,6 +43,7 @@ struct fwd_cached {
 	uint32_t from;
 	uint16_t facet, flow;
 	uint8_t level;
+	bool plain;
 	struct fwd_hop hop;
 };
 
@@ -322,11 +323,13 @@ static struct fwd_hop fwd_decide_cached(struct net *net, uint16_t facet, const s
 	struct fwd_cached *c = &net->fwd->cache[h & net->fwd->cache_mask];
 
 	if (pn_time_before(now, c->until) && c->dst == hdr->dst && c->flow == hdr->flow &&
-	    c->facet == facet && c->level == hdr->level && c->from == from) {
+	    c->facet == facet && c->level == hdr->level && c->from == from &&
+	    c->plain == !!(hdr->flags & NET_HDR_F_PLAIN)) {
 		const struct adj_pub *a = adj_at(net, c->hop.adj);
 		struct fwd_hop hop = c->hop;
 
-		hop.flags = hdr->flags;
+		hop.flags = (uint8_t)((hdr->flags & ~NET_HDR_F_PLAIN) |
+				      (hop.flags & NET_HDR_F_PLAIN));
 		if (a && a->up && !a->suspect)
 			return hop;
 	}
@@ -335,7 +338,8 @@ static struct fwd_hop fwd_decide_cached(struct net *net, uint16_t facet, const s
 	if (hop.verdict == FWD_SEND)
 		*c = (struct fwd_cached){ .dst = hdr->dst, .until = pn_time_add(now, CACHE_NS),
 					  .from = from, .facet = facet, .flow = hdr->flow,
-					  .level = hdr->level, .hop = hop };
+					  .level = hdr->level, .hop = hop,
+					  .plain = hdr->flags & NET_HDR_F_PLAIN };
 	return hop;
 }
 

@@ -19,8 +19,16 @@
  * lowers L, strictly, whatever anybody believes about anybody's address: hence at most
  * 130 shortcuts on any packet's way.  Who gets a packet that aims beyond him sees the place
  * as his neighbour, which lowers L by the one; if it is not there any more, the sibling
- * routes go on.  A link that costs far more than the sibling route (a line that is
+ * routes go on.  A link that costs far more than the route that would be taken (a line that is
  * dear, say, and there for emergencies) is not worth a shortcut.
+ *
+ * Within our own block the packet takes the route to the part of the sibling that t is in
+ * (route_part.c), if there is one, else the sibling route.  Both are loop-free, but not
+ * together: two nodes of which only one knows the part might send a packet to and fro.  So whoever
+ * has to take the sibling route sets NET_HDR_F_PLAIN, and all stay with it, until L falls.
+ *
+ * A shortcut to a place in the sibling, but outside that part, is not taken if the route to
+ * the part is sure to be no longer (nbhd.c).
  *
  * All facets of a node are at the same place: a packet changes between them
  * here, in a bounded loop, at no cost, and the neighbours of each are candidates
@@ -38,7 +46,7 @@
 #include "pnstackd/net/nbhd.h"
 
 #define HOP_ROUNDS_MIN 128           /* changes of facet on one node, at least */
-#define HOP_DEAR 4                   /* times the sibling route's cost: no shortcut */
+#define HOP_DEAR 4                   /* times the route's cost: no shortcut */
 
 /* adj_at() only looks; it takes a plain pointer because others change through it. */
 static const struct adj_pub *hop_adj(const struct net *net, uint32_t index)
@@ -98,6 +106,12 @@ static unsigned hop_rounds(const struct net *net)
 	return HOP_ROUNDS_MIN + facet_max(net);
 }
 
+/* Would a packet be sent back to where it came from without anything new for those there? */
+static bool hop_in_vain(const struct net_hdr *hdr, uint8_t flags)
+{
+	return !nbhd_aimed(hdr->level) && !((flags & ~hdr->flags) & NET_HDR_F_PLAIN);
+}
+
 struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct net_hdr *hdr,
 			  uint32_t from)
 {
@@ -116,11 +130,19 @@ struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct ne
 		}
 		unsigned k = fwd_diff(own, hdr->dst);
 		struct nbhd_hit near;
+		struct part_route to;
+		bool part;
 
+		if (nbhd_level(k + 1, 0) < level)
+			hop.flags &= (uint8_t)~NET_HDR_F_PLAIN;
 		level = (unsigned)pn_min(level, nbhd_level(k + 1, 0));
+		part = !(hop.flags & NET_HDR_F_PLAIN) &&
+		       route_part(net, facet, k, hdr->dst, hdr->flow, in, &to) && to.adj != from;
 		if (nbhd_nearest(net, facet, hdr->dst, level,
-				 HOP_DEAR * route_metric(net, facet, k), from, hdr->flow, &near)) {
+				 HOP_DEAR * (part ? to.metric : route_metric(net, facet, k)), from,
+				 hdr->flow, part ? &to : NULL, &near)) {
 			level = nbhd_level(near.dist, near.hops);
+			hop.flags &= (uint8_t)~NET_HDR_F_PLAIN;
 			facet = hop.facet = near.facet;
 			if (near.hops == 0)
 				continue;
@@ -131,8 +153,11 @@ struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct ne
 			return hop;
 		}
 		hop.level = (uint8_t)k;
-		a = hop_sibling(net, facet, k, hdr->flow, in, &hop.alternate);
-		if (!a || (a->index == from && !nbhd_aimed(hdr->level)))
+		a = part ? hop_adj(net, to.adj)
+			 : hop_sibling(net, facet, k, hdr->flow, in, &hop.alternate);
+		if (!part)
+			hop.flags |= NET_HDR_F_PLAIN;
+		if (!a || (a->index == from && hop_in_vain(hdr, hop.flags)))
 			return hop;
 		if (a->kind != ADJ_INTERNAL) {
 			hop.verdict = FWD_SEND;
@@ -237,9 +262,9 @@ void fwd_key_start(const struct net *net, uint16_t facet, uint64_t key, unsigned
 }
 
 int net_next_hop(const struct net *net, uint16_t facet, uint64_t dst, uint8_t *level,
-		 uint16_t flow, uint8_t next_id[PN_ID_LEN], uint16_t *next_facet)
+		 uint8_t *flags, uint16_t flow, uint8_t next_id[PN_ID_LEN], uint16_t *next_facet)
 {
-	struct net_hdr hdr = { .dst = dst, .level = *level, .flow = flow };
+	struct net_hdr hdr = { .dst = dst, .level = *level, .flags = *flags, .flow = flow };
 	const struct adj_pub *a;
 	struct fwd_hop hop;
 
@@ -255,5 +280,6 @@ int net_next_hop(const struct net *net, uint16_t facet, uint64_t dst, uint8_t *l
 	memcpy(next_id, a->id, PN_ID_LEN);
 	*next_facet = a->peer_facet;
 	*level = hop.level;
+	*flags = hop.flags;
 	return 0;
 }

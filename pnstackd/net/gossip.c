@@ -14,7 +14,7 @@
  *   SET     slot 1 | record REC_WIRE_LEN
  *   COMMIT  slots in all 1
  *   ROUTE   see route.c
- *   NBHD    see nbhd.c; its kind and those above are followed by a length 2
+ *   NBHD    see nbhd.c, PART route_part.c; their kinds and those above are followed by a length 2
  *   WANT    destination kind 1 | area 8: tell that route again, we lost it
  *   AGAIN   slot 1: tell that slot again, we could not take it
  *
@@ -127,7 +127,7 @@ void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
 		head = w.len;
 		build_again(nb, &w, now);
 		all = build_chain(net, f, nb, &w) && route_build(net, f, adj, &w) &&
-		      nbhd_build(net, adj, &w);
+		      part_build(net, f, adj, &w) && nbhd_build(net, adj, &w);
 		PN_ASSERT(pn_wr_ok(&w));
 		nb->tx_dirty = !all;
 		if (w.len == head)
@@ -286,9 +286,12 @@ static void on_long(struct net *net, struct facet *f, uint32_t adj, unsigned kin
 {
 	struct pn_rd sub = pn_rd_sub(rd, pn_rd_u16(rd));
 
-	if (rd->bad || kind != ENTRY_NBHD)
+	if (rd->bad || (kind != ENTRY_NBHD && kind != ENTRY_PART))
 		return;
-	nbhd_on_entry(net, adj, &sub);
+	if (kind == ENTRY_NBHD)
+		nbhd_on_entry(net, adj, &sub);
+	else
+		part_on_entry(net, f, adj, &sub);
 	facet_poke(net, f, now);
 }
 

@@ -214,8 +214,11 @@ static uint32_t index_search(const struct nbhd *n, uint64_t addr)
 struct search {
 	const struct net *net;
 	uint16_t at, flow;
+	uint64_t dst;
 	uint32_t dear, not;
 	unsigned level;
+	unsigned home;               /* our own distance */
+	const struct part_route *part;
 	bool found;
 	uint32_t cost;
 	struct nbhd_hit *hit;
@@ -245,6 +248,21 @@ static uint32_t place_cost(const struct search *s, const struct place *e, unsign
 	return p->cost;
 }
 
+/* A place outside the part that a packet is for: is the route there to be preferred?  If the way
+ * to the place begins inside the area that we have in common with the destination, the route is
+ * what is best of all such ways; and from the place it is a link at least. */
+static bool part_better(const struct search *s, const struct place *e, unsigned dist, uint32_t cost)
+{
+	uint64_t addr;
+
+	if (!s->part || dist <= s->part->base)
+		return false;
+	if (e->place == PLACE_OWN)
+		return true;
+	return (neighbour_addr(s->net, e->adj, &addr) && nbhd_distance(addr, s->dst) <= s->home) ||
+	       s->part->metric <= cost + e->hops * NET_COST_UNIT + NET_COST_UNIT / 4;
+}
+
 static void consider(struct search *s, const struct place *e, unsigned dist)
 {
 	struct nbhd_hit *h = s->hit;
@@ -255,7 +273,7 @@ static void consider(struct search *s, const struct place *e, unsigned dist)
 	if (s->found && (dist > h->dist || (dist == h->dist && e->hops > h->hops)))
 		return;
 	cost = place_cost(s, e, dist);
-	if (cost == UINT32_MAX)
+	if (cost == UINT32_MAX || part_better(s, e, dist, cost))
 		return;
 	if (s->found && dist == h->dist && e->hops == h->hops &&
 	    (cost > s->cost || (cost == s->cost && flow_weight(s->flow, e->adj) <=
@@ -279,11 +297,12 @@ static void consider_station(struct search *s, uint32_t adj)
 }
 
 bool nbhd_nearest(const struct net *net, uint16_t at, uint64_t dst, unsigned level, uint32_t dear,
-		  uint32_t not, uint16_t flow, struct nbhd_hit *hit)
+		  uint32_t not, uint16_t flow, const struct part_route *part, struct nbhd_hit *hit)
 {
 	const struct nbhd *n = nbhd_of(net);
-	struct search s = { .net = net, .at = at, .flow = flow, .dear = dear, .not = not,
-			    .level = level, .hit = hit };
+	struct search s = { .net = net, .at = at, .dst = dst, .flow = flow, .dear = dear, .not = not,
+			    .level = level, .hit = hit, .part = part,
+			    .home = nbhd_distance(facet_addr(net, at), dst) };
 	uint32_t right = index_search(n, dst), left = right, i;
 
 	for (i = 0; i < SCAN_MAX; i++) {

@@ -43,10 +43,12 @@ static inline bool nbhd_aimed(unsigned level)
  *  @level: only what lowers a packet's level field below this, strictly
  *  @dear:  a link that costs more is not taken
  *  @not:   an adjacency that is not taken, or UINT32_MAX
+ *  @part:  the route that would be taken instead, or NULL
  *  Return: false: there is none
  *  Cost:   a binary search and a few entries around */
 bool nbhd_nearest(const struct net *net, uint16_t at, uint64_t dst, unsigned level, uint32_t dear,
-		  uint32_t not, uint16_t flow, struct nbhd_hit *hit);
+		  uint32_t not, uint16_t flow, const struct part_route *part,
+		  struct nbhd_hit *hit);
 
 /** nbhd_pick() - the address of some neighbour of the neighbour behind @adj, not ours
  *  @random: which one.  Return: false: none is known */

@@ -389,10 +389,10 @@ uint64_t net_root_id(const struct net *net);
 #define NET_LEVEL_ANY 255  /* level of a packet that has not been forwarded yet */
 /** net_next_hop() - where a packet for @dst would go now, for the simulator's
  *  stretch figures and for status.  Pure: changes nothing.
- *  @facet: facet it is at   @level: in and out, the level the packet carries
+ *  @facet: facet it is at   @level, @flags: in and out, as the packet carries them
  *  Return: 0 and the neighbour's identity, facet; 1: here; PN_EUNREACH */
 int net_next_hop(const struct net *net, uint16_t facet, uint64_t dst, uint8_t *level,
-		 uint16_t flow, uint8_t next_id[PN_ID_LEN], uint16_t *next_facet);
+		 uint8_t *flags, uint16_t flow, uint8_t next_id[PN_ID_LEN], uint16_t *next_facet);
 
 /* Counters: one name and value per drop reason and message kind. */
 struct net_counter { const char *name; uint64_t value; };

@@ -157,6 +157,17 @@ int route_hop(const struct net *net, uint16_t facet, unsigned level, uint16_t fl
 uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level);
 /** route_alternate() - another feasible next hop than @not, or -1 */
 int route_alternate(const struct net *net, uint16_t facet, unsigned level, int not);
+/* A route to the part of a sibling that an address is in. */
+struct part_route {
+	uint32_t adj;                /* next hop, which is up; may be internal */
+	uint16_t metric;
+	uint8_t base;                /* the part has 2^base addresses */
+};
+/** route_part() - the route to the part of the sibling at @level that @dst is in
+ *  @from: an adjacency that is not taken
+ *  Return: false: none is known */
+bool route_part(const struct net *net, uint16_t facet, unsigned level, uint64_t dst, uint16_t flow,
+		uint32_t from, struct part_route *out);
 /** route_sibling_line() - the line of the area whose sibling that is; 0: there is none */
 uint64_t route_sibling_line(const struct net *net, uint16_t facet, unsigned level);
 /** route_shared() - Return: the neighbour is in our area whose sibling is at @level, too, and
@@ -204,12 +215,14 @@ enum net_proto {                     /* what a network packet carries */
 };
 /* Network header, NET_HDR_LEN bytes, all big-endian:
  *   0 proto 1 | 1 level 1 | 2 hop limit 2 | 4 flow label 2 | 6 flags 1 (bit 0:
- *   dst is a lookup key, bit 1: the child picked, bit 2: comes back, bits 6..7 ECN) | 7 replica/zero 1 | 8 dst tag 4 | 12 src
- *   tag 4 | 16 dst 8 | 24 src 8 */
+ *   dst is a lookup key, bit 1: the child picked, bit 2: comes back, bit 3: sibling
+ *   routes only, bits 6..7 ECN) | 7 replica/zero 1 | 8 dst tag 4 | 12 src tag 4 |
+ *   16 dst 8 | 24 src 8 */
 #define NET_HDR_LEN 32
 #define NET_HDR_F_KEY 1u             /* walk to the anchor of a key */
 #define NET_HDR_F_KEY_BIT 2u         /* the child that the walk picked at its level */
 #define NET_HDR_F_BACK 4u            /* from a neighbour that knows no way */
+#define NET_HDR_F_PLAIN 8u           /* by sibling routes only, until it is in the sibling */
 #define NET_HOPS_DEFAULT 1024
 #define NET_LEVEL_ANY 255            /* level field of a fresh packet; see fwd_hop.c */
 
@@ -270,7 +283,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(tree_no_slot) X(tree_bounded) \
 	X(ctl_checks_bounded) X(ctl_bounded) X(tree_successions) X(tree_adoptions) \
 	X(ctl_bad_deputy) \
-	X(route_requests) X(route_updates) X(via_full) X(dest_full) X(rec_full) X(lookup_queries) \
+	X(route_requests) X(route_updates) X(via_full) X(part_full) X(dest_full) X(rec_full) X(lookup_queries) \
 	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
 	X(lookup_bad) X(lookup_elsewhere) X(lookup_crowded) X(lookup_replayed) \
 	X(lookup_stores) X(lookup_left) X(lookup_moved) X(lookup_passed_on) \

@@ -306,6 +306,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 void route_changed(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
 {
 	dest_select(net, f, d, now);
+	part_changed(f);
 	for_each_nb(net, f, a)
 		net->ctl->nbs[a].tx_dirty = true;
 	facet_poke(net, f, now);
@@ -355,16 +356,20 @@ static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind ki
 		/* Neighbours may have told us before we were in that area. */
 		for_each_nb(net, f, a)
 			want_again(net, f, d, a);
+		if (kind == DEST_SIBLING)
+			part_start(net, f, d);
 		return d;
 	}
 	count(net, dest_full);
 	return NULL;
 }
 
-static void dest_del(struct net *net, struct dest *d)
+static void dest_del(struct net *net, struct facet *f, struct dest *d)
 {
 	unsigned i;
 
+	if (d->kind == DEST_SIBLING)
+		part_stop(net, f, d);
 	while (d->vias)
 		via_drop(net, d, via_at(net, d->vias)->adj);
 	for (i = 0; i < FD_MAX; i++)
@@ -383,7 +388,7 @@ bool route_init(struct net *net, struct facet *f)
 void route_fini(struct net *net, struct facet *f)
 {
 	while (f->dest_high > 0)
-		dest_del(net, &f->dests[--f->dest_high]);
+		dest_del(net, f, &f->dests[--f->dest_high]);
 	intern_drop(&net->ctl->routers, f->router);
 	f->router = 0;
 }
@@ -520,7 +525,7 @@ void route_sync_dests(struct net *net, struct facet *f, struct pn_time now)
 
 	for (i = 0; i < f->dest_high; i++)
 		if (f->dests[i].area && !dest_wanted(net, f, &f->dests[i]))
-			dest_del(net, &f->dests[i]);
+			dest_del(net, f, &f->dests[i]);
 	for (i = 0; i < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
 		struct dest *d;

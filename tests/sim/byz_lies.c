@@ -4,7 +4,8 @@
  * What a Byzantine node would say is read, changed and written anew; what it signs it
  * signs with its own key, since it has no other.
  *
- *	metrics	each route that it tells, also one that it has lost, costs nothing
+ *	metrics	each route that it tells, also one that it has lost, costs nothing; those to
+ *		parts of siblings as little as anybody believes
  *	claim	of the areas that it leads: another place in the parent, another parent,
  *		more nodes than there are, children that it does not have, a deputy
  *		that is none, a later epoch.  Now and then a record of somebody else is
@@ -112,6 +113,31 @@ static bool edit_route(enum byz_kind kind, struct pn_rd *rd, struct pn_wr *w)
 	return true;
 }
 
+/* An entry that carries its length */
+static bool edit_long(enum byz_kind kind, uint8_t entry, struct pn_rd *rd, struct pn_wr *w)
+{
+	struct pn_rd sub = pn_rd_sub(rd, pn_rd_u16(rd));
+	size_t mark;
+
+	pn_wr_u8(w, entry);
+	mark = pn_wr_open16(w);
+	if (entry == ENTRY_PART && kind == BYZ_METRICS) {
+		pn_wr_u8(w, pn_rd_u8(&sub));
+		while (sub.left) {
+			pn_wr_u32(w, pn_rd_u32(&sub)); /* level, check, base */
+			for (unsigned i = 0; i < PARTS; i++) {
+				pn_rd_u16(&sub);
+				pn_wr_u16(w, 1);
+			}
+			byz_act();
+		}
+	}
+	while (sub.left)
+		pn_wr_u8(w, pn_rd_u8(&sub));
+	pn_wr_close16(w, mark);
+	return !sub.bad;
+}
+
 size_t lies_edit(struct net *net, enum byz_kind kind, const uint8_t *msg, size_t len, uint8_t *buf)
 {
 	struct pn_rd rd;
@@ -144,7 +170,7 @@ size_t lies_edit(struct net *net, enum byz_kind kind, const uint8_t *msg, size_t
 			pn_wr_u64(&w, pn_rd_u64(&rd));
 			break;
 		default:
-			ok = false;
+			ok = entry >= ENTRY_LONG && edit_long(kind, entry, &rd, &w);
 		}
 		ok = ok && !rd.bad && pn_wr_ok(&w);
 	}

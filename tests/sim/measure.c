@@ -74,7 +74,7 @@ static bool linked(const struct sim *sim, uint32_t a, uint32_t b)
 struct walk {
 	uint32_t at;
 	uint16_t facet;
-	uint8_t level;
+	uint8_t level, flags;
 	int rc;			/* of net_next_hop() */
 	uint32_t links;
 };
@@ -85,7 +85,8 @@ static bool walk_step(const struct sim *sim, struct walk *w, uint64_t dst, uint1
 	uint8_t id[PN_ID_LEN];
 	uint32_t next;
 
-	w->rc = net_next_hop(sim->nodes[w->at].net, w->facet, dst, &w->level, flow, id, &w->facet);
+	w->rc = net_next_hop(sim->nodes[w->at].net, w->facet, dst, &w->level, &w->flags, flow,
+			     id, &w->facet);
 	next = w->rc == 0 ? sim_node_find(sim, id) : UINT32_MAX;
 	if (w->rc != 0 || (next != w->at && (next == UINT32_MAX || !linked(sim, w->at, next))))
 		return false;
@@ -143,7 +144,7 @@ uint32_t measure_way(const struct sim *sim, uint32_t from, uint32_t to, uint16_t
 		     uint32_t *nodes, uint32_t cap)
 {
 	uint64_t dst = net_address(sim->nodes[to].net, 0);
-	uint8_t level = NET_LEVEL_ANY, next_id[PN_ID_LEN];
+	uint8_t level = NET_LEVEL_ANY, flags = 0, next_id[PN_ID_LEN];
 	uint32_t at = from, next, steps, count = 0;
 	uint16_t facet = 0;
 
@@ -152,7 +153,8 @@ uint32_t measure_way(const struct sim *sim, uint32_t from, uint32_t to, uint16_t
 			nodes[count++] = at;
 		if (at == to)
 			return count;
-		if (net_next_hop(sim->nodes[at].net, facet, dst, &level, flow, next_id, &facet) != 0)
+		if (net_next_hop(sim->nodes[at].net, facet, dst, &level, &flags, flow, next_id,
+				 &facet) != 0)
 			return 0;
 		next = sim_node_find(sim, next_id);
 		if (next == UINT32_MAX || (next != at && !linked(sim, at, next)))

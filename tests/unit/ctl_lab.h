@@ -62,12 +62,13 @@ static inline const struct rec *root_of(int node)
 static inline bool reaches(int from, int to)
 {
 	uint64_t dst = net_address(lab->net[to], 0);
-	uint8_t level = NET_LEVEL_ANY, next[PN_ID_LEN];
+	uint8_t level = NET_LEVEL_ANY, flags = 0, next[PN_ID_LEN];
 	uint16_t facet = 0;
 	int at = from;
 
 	for (int hops = 0; hops < 64; hops++) {
-		int rc = net_next_hop(lab->net[at], facet, dst, &level, 1, next, &facet);
+		int rc = net_next_hop(lab->net[at], facet, dst, &level, &flags, 1, next,
+				      &facet);
 
 		if (rc)
 			return rc == 1 && at == to;

@@ -150,6 +150,7 @@
 #define route_alternate FAKE_NAME(route_alternate)
 #define route_hop FAKE_NAME(route_hop)
 #define route_metric FAKE_NAME(route_metric)
+#define route_part FAKE_NAME(route_part)
 #define route_shared FAKE_NAME(route_shared)
 #define route_shun FAKE_NAME(route_shun)
 #define route_sibling_line FAKE_NAME(route_sibling_line)
@@ -246,6 +247,7 @@ struct world {
 	struct w_flight *head, *tail;
 	unsigned loss_percent;
 	bool lying_routes;           /* route_hop() answers anything */
+	unsigned parts;              /* of w.parts nodes all but one know routes to parts; 0 none */
 	unsigned lure;               /* route_hop() leads to node lure - 1, and back; 0 none */
 	bool lying_counts;           /* tree_weight() differs from node to node */
 	uint64_t area_salt;          /* another one: all areas have other names */
@@ -396,12 +398,14 @@ FAKE void w_consider_node(struct w_search *s, const struct w_node *n, unsigned h
 }
 
 bool nbhd_nearest(const struct net *net, uint16_t at, uint64_t dst, unsigned level, uint32_t dear,
-		  uint32_t not, uint16_t flow, struct nbhd_hit *hit)
+		  uint32_t not, uint16_t flow, const struct part_route *part, struct nbhd_hit *hit)
 {
 	struct w_search s = { .dst = dst, .level = level, .best = UINT32_MAX, .hit = hit };
 	const struct w_node *n = w_of(net);
 
 	(void)flow;
+	if (part && level > 2 * part->base + 2u)
+		s.level = 2 * part->base + 2u;
 	for (uint16_t f = 0; f < n->facets; f++)
 		if (f != at)
 			w_consider(&s, facet_addr(net, f), 0, 0, f);
@@ -489,6 +493,56 @@ bool route_shared(const struct net *net, uint32_t adj, unsigned level)
 	const struct w_adj *a = &w_of(net)->adj[adj];
 
 	return (w.vertex[a->to].addr ^ w_vertex(net, a->pub.facet)->addr) >> level == 0;
+}
+
+/* How far it is from each vertex to the part that @dst is in, inside the block of @at: over
+ * whichever border is best, where one outside the part is PART_BEYOND more. */
+#define W_PART_BEYOND 5
+FAKE void w_part_dist(unsigned at, unsigned level, uint64_t dst, unsigned base,
+		      unsigned dist[W_VERTICES])
+{
+	uint64_t block = w.vertex[at].addr >> level;
+	bool more = true;
+
+	for (unsigned i = 0; i < w.vertices; i++)
+		dist[i] = w.vertex[i].addr >> base == dst >> base	? 0
+			  : w.vertex[i].addr >> level == (block ^ 1)	? W_PART_BEYOND
+									: 10000;
+	while (more) {
+		more = false;
+		for (unsigned i = 0; i < w.vertices; i++) {
+			for (unsigned j = 0; j < w.vertices; j++) {
+				if (!w.edge[i][j] || w.vertex[i].addr >> level != block ||
+				    dist[j] + 1 >= dist[i])
+					continue;
+				dist[i] = dist[j] + 1;
+				more = true;
+			}
+		}
+	}
+}
+
+bool route_part(const struct net *net, uint16_t facet, unsigned level, uint64_t dst, uint16_t flow,
+		uint32_t from, struct part_route *out)
+{
+	const struct w_node *n = w_of(net);
+	unsigned at = n->vertex[facet], base = level > PART_BITS ? level - PART_BITS : 0;
+	unsigned dist[W_VERTICES];
+
+	(void)flow;
+	if (w.parts == 0 || w_vertex(net, facet)->dist[level] == UINT32_MAX ||
+	    (at * 7 + level) % w.parts == 0)
+		return false;
+	w_part_dist(at, level, dst, base, dist);
+	for (uint32_t k = 0; k < n->adjs; k++) {
+		if (k == from || n->adj[k].pub.facet != facet ||
+		    dist[n->adj[k].to] >= dist[at])
+			continue;
+		*out = (struct part_route){ .adj = k, .metric = (uint16_t)(16 * dist[at]),
+					    .base = (uint8_t)base };
+		return true;
+	}
+	return false;
 }
 
 uint32_t route_metric(const struct net *net, uint16_t facet, unsigned level)

@@ -32,6 +32,7 @@
 	X(name)		\
 	X(nbhd)		\
 	X(noise)	\
+	X(part)		\
 	X(peer)		\
 	X(petnames)	\
 	X(pkt)		\

@@ -105,6 +105,7 @@ static int walk(unsigned u, uint64_t dst, uint16_t flow, unsigned *shortcuts)
 			(*shortcuts)++;
 		}
 		hdr.level = hop.level;
+		hdr.flags = hop.flags;
 		u = n->adj[hop.adj].to;
 		from = n->adj[hop.adj].back;
 	}
@@ -160,6 +161,33 @@ static void shortcuts_shorten(void)
 		w_end();
 	}
 	CU_ASSERT(with < without);
+}
+
+/* Where only some know routes to parts a packet changes to sibling routes at most once for each
+ * level: each place is passed twice at most. */
+static void parts_end(void)
+{
+	unsigned shortcuts = 0;
+
+	for (uint64_t seed = 1; seed <= GRAPHS; seed++) {
+		w_random_graph(seed, 3 + (unsigned)(seed % 40), (unsigned)(seed % 30),
+			       seed % 3 == 0 ? 4 : 0);
+		w_start(seed, 16, 16);
+		w.parts = 2 + (unsigned)(seed % 5);
+		for (unsigned i = 0; i < w.nodes && seed % 2; i++) {
+			for (unsigned k = 0; k < w.node[i]->adjs; k++)
+				w.node[i]->adj[k].shows_addr = false;
+		}
+		for (unsigned u = 0; u < w.vertices; u++) {
+			for (unsigned v = 0; v < w.vertices; v++) {
+				int hops = walk(u, w.vertex[v].addr, (uint16_t)seed, &shortcuts);
+
+				CU_ASSERT(hops >= 0);
+				CU_ASSERT(hops < 2 * (int)w.vertices);
+			}
+		}
+		w_end();
+	}
 }
 
 /* Whatever neighbours and routes say, a packet ends, with at most 130 shortcuts. */
@@ -470,18 +498,21 @@ static void repetition_is_no_circle(void)
 
 static void next_hop(void)
 {
-	uint8_t id[PN_ID_LEN], level = NET_LEVEL_ANY;
+	uint8_t id[PN_ID_LEN], level = NET_LEVEL_ANY, flags = 0;
 	uint16_t facet = 9;
 
 	w_line(4);
 	w_start(1, 16, 16);
-	CU_ASSERT_EQUAL(net_next_hop(w_net(0), 0, w.vertex[0].addr, &level, 0, id, &facet), 1);
-	CU_ASSERT_EQUAL(net_next_hop(w_net(0), 0, w.vertex[3].addr, &level, 0, id, &facet), 0);
+	CU_ASSERT_EQUAL(net_next_hop(w_net(0), 0, w.vertex[0].addr, &level, &flags, 0, id,
+				     &facet), 1);
+	CU_ASSERT_EQUAL(net_next_hop(w_net(0), 0, w.vertex[3].addr, &level, &flags, 0, id,
+				     &facet), 0);
 	CU_ASSERT_EQUAL(memcmp(id, w_net(1)->id, PN_ID_LEN), 0);
 	CU_ASSERT_EQUAL(facet, 0);
 	CU_ASSERT(level < NET_LEVEL_ANY);
 	level = NET_LEVEL_ANY;
-	CU_ASSERT_EQUAL(net_next_hop(w_net(0), 0, 1u << 20, &level, 0, id, &facet), PN_EUNREACH);
+	CU_ASSERT_EQUAL(net_next_hop(w_net(0), 0, 1u << 20, &level, &flags, 0, id,
+				     &facet), PN_EUNREACH);
 	w_end();
 }
 
@@ -490,6 +521,7 @@ static CU_TestInfo tests[] = {
 	{ "errors on the wire", errors_on_the_wire },
 	{ "all pairs arrive", all_pairs },
 	{ "shortcuts shorten", shortcuts_shorten },
+	{ "parts end", parts_end },
 	{ "lies end", lies_end },
 	{ "key walks meet", key_walks_meet },
 	{ "key load follows size", key_load },

@@ -10,7 +10,7 @@ static bool sees(int node, uint64_t addr, unsigned hops)
 {
 	struct nbhd_hit hit;
 
-	return nbhd_nearest(lab->net[node], 0, addr, 2, ANY_COST, UINT32_MAX, 0, &hit) &&
+	return nbhd_nearest(lab->net[node], 0, addr, 2, ANY_COST, UINT32_MAX, 0, NULL, &hit) &&
 	       hit.dist == 0 && hit.hops == hops;
 }
 

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: ISC
+/* Routes to parts of siblings: whoever is there has one, it comes nearer with each step, and
+ * after a loss the same again. */
+#include "tests/unit/ctl_lab.h"
+#include "pnstackd/net/route_int.h"
+
+/* A ring with chords: large enough for areas with several borders. */
+static void chords(uint64_t seed)
+{
+	line(seed, LAB_NODES, true);
+	for (int i = 0; i < LAB_WIRES - LAB_NODES; i++)
+		tie(i, (i + 5) % LAB_NODES);
+	CU_ASSERT_FATAL(until_whole(PN_S(10)));
+	lab_run(lab, PN_S(8));
+}
+
+static int node_at(uint64_t addr)
+{
+	for (int n = 0; n < lab->nodes; n++)
+		if (lab->net[n] && net_address(lab->net[n], 0) == addr)
+			return n;
+	return -1;
+}
+
+/* Follow the routes to the part of the sibling at @level that @dst is in.
+ * Return: the way ends in the sibling, and each step costs what it should */
+static bool follows(int from, unsigned level, uint64_t dst)
+{
+	struct part_route at = { .metric = 0 };
+	uint32_t last = NET_METRIC_INF;
+	int n = from;
+
+	for (int hops = 0; hops < LAB_NODES; hops++) {
+		uint64_t own = net_address(lab->net[n], 0), next;
+
+		if ((own ^ dst) >> level == 0)
+			return true;
+		if (!route_part(lab->net[n], 0, level, dst, 1, UINT32_MAX, &at) ||
+		    !neighbour_addr(lab->net[n], at.adj, &next))
+			return false;
+		CU_ASSERT(at.metric < last);
+		CU_ASSERT(at.metric >= route_metric(lab->net[n], 0, level));
+		last = at.metric;
+		n = node_at(next);
+	}
+	return false;
+}
+
+/* All pairs of which the second is in a sibling that has parts.  Return: how many */
+static unsigned all_follow(void)
+{
+	unsigned found = 0;
+
+	for (int a = 0; a < lab->nodes; a++) {
+		for (int b = 0; lab->net[a] && b < lab->nodes; b++) {
+			struct part_route out;
+			uint64_t dst;
+			unsigned level;
+
+			if (a == b || !lab->net[b])
+				continue;
+			dst = net_address(lab->net[b], 0);
+			level = 63u - (unsigned)__builtin_clzll(net_address(lab->net[a], 0) ^ dst);
+			if (!route_part(lab->net[a], 0, level, dst, 1, UINT32_MAX, &out)) {
+				/* a leaf: the sibling route is all that there is to know */
+				CU_ASSERT_EQUAL(rec_of(b, 0)->top, level);
+				continue;
+			}
+			found++;
+			CU_ASSERT(follows(a, level, dst));
+		}
+	}
+	return found;
+}
+
+static void test_known(void)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		chords(seed);
+		CU_ASSERT(all_follow() > LAB_NODES * LAB_NODES / 4);
+		done();
+	}
+}
+
+/* What is gone is taken back, and known again over other borders when the hold is over. */
+static void test_cut(void)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		chords(seed);
+		lab->wire[seed].cut = true;
+		CU_ASSERT(until_whole(PN_S(20)));
+		lab_run(lab, PN_S(12));
+		CU_ASSERT(all_follow() > LAB_NODES * LAB_NODES / 4);
+		done();
+	}
+}
+
+/* Entries told by hand ------------------------------------------------------------- */
+
+/* Some node, a neighbour in an area of it, and the level where that hangs */
+static int pick(uint32_t *adj, unsigned *level)
+{
+	for (int n = 0; n < lab->nodes; n++) {
+		const struct facet *f = facet_of(n);
+
+		for_each_nb(lab->net[n], f, a)
+			for (unsigned i = 1; i + 1u < f->chain.n; i++)
+				if (lab->net[n]->ctl->nbs[a].inside >> i & 1) {
+					*adj = a;
+					*level = rec_of(n, i)->top;
+					return n;
+				}
+	}
+	return -1;
+}
+
+static void hear(int n, uint32_t adj, const uint8_t *item, size_t len)
+{
+	uint8_t buf[64];
+	struct pn_wr w;
+
+	pn_wr_init(&w, buf, sizeof(buf));
+	pn_wr_u8(&w, CTL_UPDATE);
+	pn_wr_u16(&w, 0);
+	pn_wr_u8(&w, ENTRY_PART);
+	pn_wr_u16(&w, (uint16_t)len);
+	pn_wr_bytes(&w, item, len);
+	lab->net[n]->now = lab->now;
+	ctl_on_msg(lab->net[n], adj, buf, w.len, lab->now);
+}
+
+/* A neighbour that is no nearer than we ever were is not followed, whatever else there is; and
+ * half an item is none. */
+static void test_feasible(void)
+{
+	uint8_t buf[16];
+	struct part_route to;
+	struct pn_wr w;
+	uint64_t before, dst, other;
+	uint32_t adj = 0;
+	unsigned level = 0;
+	int n;
+
+	chords(5);
+	n = pick(&adj, &level);
+	CU_ASSERT_FATAL(n >= 0);
+	dst = net_address(lab->net[n], 0) ^ 1ull << level;
+	for (int b = 0; b < lab->nodes; b++) {
+		other = net_address(lab->net[b], 0);
+		if ((other ^ dst) >> level == 0)
+			dst = other;
+	}
+	CU_ASSERT_FATAL(route_part(lab->net[n], 0, level, dst, 1, UINT32_MAX, &to));
+	for (unsigned more = 0; more < 2; more++) {
+		const struct facet *f = facet_of(n);
+		const struct dest *d = &f->dests[f->by_level[level] - 1];
+
+		pn_wr_init(&w, buf, sizeof(buf));
+		pn_wr_u8(&w, 0);
+		pn_wr_u8(&w, level);
+		pn_wr_u16(&w, (uint16_t)d->area);
+		pn_wr_u8(&w, via_sib(lab->net[n], via_at(lab->net[n], d->selected))->base);
+		for (unsigned i = 0; i < PARTS; i++)
+			pn_wr_u16(&w, more ? to.metric : 1);
+		hear(n, adj, buf, w.len);
+		lab_run(lab, PN_MS(200));
+		if (!more) {
+			CU_ASSERT(route_part(lab->net[n], 0, level, dst, 1, UINT32_MAX, &to));
+			CU_ASSERT_EQUAL(to.metric, 1 + nb_cost(lab->net[n], adj));
+		} else {
+			CU_ASSERT(!route_part(lab->net[n], 0, level, dst, 1, UINT32_MAX, &to) ||
+				  to.adj != adj);
+		}
+		for (size_t len = 2; len < w.len && !more; len++) {
+			before = counter(n, "ctl_malformed");
+			hear(n, adj, buf, len);
+			CU_ASSERT_EQUAL(counter(n, "ctl_malformed"), before + 1);
+		}
+	}
+	done();
+}
+
+static CU_TestInfo tests[] = {
+	{ "parts are known", test_known },
+	{ "known again", test_cut },
+	{ "feasibility", test_feasible },
+	CU_TEST_INFO_NULL,
+};
+
+extern CU_SuiteInfo suite_part;
+CU_SuiteInfo suite_part = { .pName = "parts", .pTests = tests };
