@@ -348,7 +348,6 @@ static int eth_net_add(struct link *link, uint32_t mtu, struct pn_time now, char
 	};
 
 	memcpy(cfg.self.b, link->eth.mac, 6);
-	memcpy(cfg.name, link->spec.name, sizeof(cfg.name));
 	return link_net_add(link, &cfg, now, why, why_len);
 }
 

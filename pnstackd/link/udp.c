@@ -221,7 +221,6 @@ static int udp_open(struct link *link, bool listen, struct pn_time now, char *wh
 
 	if (mtu < 0)
 		return mtu;
-	memcpy(cfg.name, link->spec.name, sizeof(cfg.name));
 	cfg.mtu = (uint32_t)mtu;
 	if (udp_io_new(link->set)) {
 		snprintf(why, why_len, "out of memory");

@@ -134,7 +134,6 @@ struct net_link_config {
 	uint16_t cost;       /* 0: measured, and by the rate */
 	bool seal_full;      /* seal the payload too, not only the header */
 	bool listen;         /* answer handshakes of stations not configured */
-	char name[64];       /* for logs and status only */
 };
 
 #define NET_CONTROL_BPS 64000

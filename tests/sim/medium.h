@@ -88,7 +88,6 @@ struct sim_node {
 	bool hub;		/* its cables are stations of one tunnel link */
 	int hub_link;		/* number of that one, -1: none */
 	int ether;		/* number of its Ethernet link, -1: none */
-	uint32_t links;		/* made since its start, for their names */
 	uint64_t busy_ns;	/* until then frames leave through it */
 	uint32_t spins;		/* times it was due again at once */
 	uint64_t second;	/* of virtual time that frames counts */

@@ -178,8 +178,6 @@ static int link_add(struct sim *sim, uint32_t node, enum net_link_kind kind)
 	struct sim_node *n = &sim->nodes[node];
 	struct net_link_config lc = { .kind = kind, .mtu = sim->cfg.mtu, .listen = true };
 
-	snprintf(lc.name, sizeof(lc.name), kind == NET_LINK_ETHERNET ? "ether" : "sim%u",
-		 n->links++);
 	if (kind == NET_LINK_ETHERNET)
 		lc.self = sim_station_of(node);
 	return net_link_add(n->net, &lc, sim_clock(sim, node));
@@ -342,7 +340,6 @@ static void node_start(struct sim *sim, uint32_t node)
 	n->state = NODE_LIVE;
 	n->since_ns = sim->now.ns;
 	n->ether = n->hub_link = -1;
-	n->links = 0;
 	if (n->boot == 1)
 		sim->mem_bytes += n->mem_size;
 	sim->changes++;
