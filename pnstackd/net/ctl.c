@@ -25,10 +25,11 @@
  * to what the others tell (chains share their upper ends) and 15 vias, at 1,000 nodes; but
  * when a hub has died what is left of its network is tall for a while.  The highest marks seen
  * then, on maps of communities and scale-free graphs that lost their three largest hubs within
- * seconds, are 0.8 of the records and of the sources, at nodes with one or two neighbours,
- * and 0.94 of the vias, at the next hub. */
-#define RECS_OF_16_NB 2          /* sixteenths of a level, for each neighbour */
-#define RECS_OF_16_FACET 32
+ * seconds, are 0.85 of the records that neighbours may bring and 0.8 of the sources, at nodes
+ * with few neighbours, and 0.94 of the vias, at the next hub. */
+#define RECS_OF_16_NODE 24       /* sixteenths of a level: facets share their upper ends, too, */
+#define RECS_OF_16_FACET 16
+#define RECS_OF_16_NB 2          /* for each neighbour */
 #define SOURCES_OF_16_NB 1       /* the same of sources, and of siblings: most neighbours tell */
 #define SOURCES_OF_16_FACET 24   /* of the same */
 #define VIAS_OF_8 12             /* eighths: a neighbour that shares all but the leaf: 2 for each area,
@@ -55,7 +56,9 @@ static uint32_t at_most(uint32_t v, uint32_t max)
 
 static uint32_t recs_limit(uint32_t facets, uint32_t nbs, uint32_t levels)
 {
-	return at_most((facets * RECS_OF_16_FACET + nbs * RECS_OF_16_NB) * levels / 16, 60000);
+	uint32_t share = RECS_OF_16_NODE + facets * RECS_OF_16_FACET + nbs * RECS_OF_16_NB;
+
+	return at_most(share * levels / 16, 60000);
 }
 
 static uint32_t sources_limit(uint32_t facets, uint32_t nbs, uint32_t levels)
