@@ -17,18 +17,30 @@
  *
  *   RESTING   one request each REST_NS, the first some time within that; or DATA_NS after
  *     |       the last one, or after v came, while packets of users are handed to v
- *   STREAK    no answer within WAIT_NS: a request each STREAK_NS, until one is answered
- *             (back to RESTING) or `need` of them were not, and LATE_NS went by for
- *             the last: v is expelled (adj_expel()), for PENALTY_NS at first, doubled each
- *             time up to PENALTY_MAX_NS, forgotten after FORGET_NS
+ *   STREAK    no answer within WAIT_NS, or twice what answers took lately: a request each
+ *     |       STREAK_NS, until one is answered (back to RESTING)
+ *   AVOIDED   AVOID of them were not: v is the last resort for what is to be carried on.  Its
+ *     |       routes are shunned, as those are that lead in circles, and v is no shortcut.
+ *     |       `need` of them were not, and LATE_NS went by for the last: if nobody's packets
+ *     |       are handed to v any more it is asked seldom, until it answers or they are
+ *   expelled  (adj_expel()), for PENALTY_NS at first, doubled each time up to
+ *             PENALTY_MAX_NS, forgotten after FORGET_NS
+ *
+ * Why not expelled at once?  A way may lead over several that drop, and the next one is found
+ * only when packets come to it: what counts is how soon each of them is avoided.  To avoid an
+ * honest one for a moment costs next to nothing, and its next answer ends it.  To expel one
+ * changes the tree, which disturbs everybody around for a second or two; that needs proof, and a
+ * need: an area that v alone holds together has no other ways until it is built without v.
+ * When v is avoided all others are tested, unless they just were: what went over v goes over
+ * them now.
  *
  * Nothing is asked unless v's place and ours are known, and have been the same for
  * STABLE_NS; if one changes amid a streak, that waits, and the last DOUBT misses do not
  * count.  If nobody is known behind v any more, it ends.
  *
  * How sure is it?  Where each link loses p of the frames a request is answered with
- * (1-p)^4.  At p = 0.2 that is 0.41, and NEED_ANY unanswered ones in a row come to
- * pass once in 10^9 streaks.  A neighbour that was seen to answer nearly always is
+ * (1-p)^4.  At p = 0.2 that is 0.41: AVOID unanswered ones in a row come to pass once in
+ * 25 streaks, NEED_ANY once in 10^9.  A neighbour that was seen to answer nearly always is
  * condemned after NEED_SURE: its links do not lose that much.  The last neighbour is never
  * expelled, nor is anybody while all the others are in a streak as well: then it is rather
  * us.
@@ -51,18 +63,21 @@
 #define STABLE_NS PN_S(1)            /* no address changed for so long */
 #define REST_NS PN_S(300)
 #define DATA_NS PN_MS(3000)
-#define WAIT_NS PN_S(1)
-#define DATA_MIN 3                   /* packets, the last one within */
+#define WAIT_NS PN_MS(300)
+#define DATA_MIN 2                   /* packets, the last one within */
 #define DATA_RECENT_NS PN_S(2)
 #define STREAK_NS PN_MS(100)
 #define DOUBT 8                      /* misses just before an address changed do not count */
 #define LATE_NS PN_S(1)
+#define AVOID 6                      /* misses */
 #define NEED_ANY 40
 #define NEED_SURE 24
 #define SURE 240                     /* of 256: how many of its tests were answered */
 #define SHARE_START 128
 #define SHARE_SHIFT 3                /* a test weighs 1/8 in that share */
-#define IDLE_SHIFT_MAX 5             /* times LOOK_NS, doubled, where there is nobody to ask */
+#define SLOW_SHIFT 3                 /* so much of the time that answers take is forgotten each */
+#define SLOW_MAX_MS 4000
+#define IDLE_SHIFT_MAX 5             /* times LOOK_NS, doubled, where it is in vain to ask */
 #define ANSWER_BURST 2500            /* to packets that one neighbour hands us, */
 #define ANSWER_NS PN_US(200)         /* and one more each */
 #define PENALTY_NS PN_S(60)
@@ -75,11 +90,13 @@
 struct watch {
 	bool used;
 	uint8_t data;                /* packets of users that went there since the last test */
-	bool asked;                  /* one request is under way, WAIT_NS not over */
-	uint8_t idle;                /* so often there was nobody to ask */
+	bool asked;                  /* one request is under way, its time is not over */
+	bool avoided;                /* last resort */
+	uint8_t idle;                /* so often there was nobody to ask, or no need */
 	uint16_t share;              /* of tests that were answered, in 256ths */
 	uint8_t need;                /* STREAK: so many unanswered requests are too many */
 	uint8_t missed;              /* STREAK: so many were sent; 0: not in a streak */
+	uint16_t slow_ms;            /* that answers take: the slowest of late */
 	uint16_t round;              /* counts tests; answers to older ones do not count */
 	struct bucket answers;       /* that v's packets got */
 	uint64_t addr;               /* v's, and since when */
@@ -158,12 +175,10 @@ void guard_on_down(struct net *net, uint32_t adj)
 	net->guard->watch[adj].used = false;
 }
 
-unsigned guard_suspects(const struct net *net, uint32_t adj)
+bool guard_avoids(const struct net *net, uint32_t adj)
 {
-	const struct watch *w = &net->guard->watch[adj];
-
 	PN_ASSERT(adj < net->guard->max);
-	return w->used ? w->missed : 0;
+	return net->guard->watch[adj].used && net->guard->watch[adj].avoided;
 }
 
 bool guard_may_answer(struct net *net, struct pn_time now)
@@ -246,7 +261,26 @@ static uint64_t cookie_of(const struct guard *g, uint64_t number)
 	return pn_rd_u64(&r);
 }
 
-/* A number is: random 32 | round 16 | BY_OTHER and adjacency 16 */
+/* Twice as long as its answers take, and @ns at least */
+static uint64_t watch_wait(const struct watch *w, uint64_t ns)
+{
+	return pn_max(ns, 2 * PN_MS(w->slow_ms));
+}
+
+/* A number is: milliseconds 16 | random 16 | round 16 | BY_OTHER and adjacency 16 */
+static uint16_t number_ms(struct pn_time now)
+{
+	return (uint16_t)(now.ns / PN_MS(1));
+}
+
+static void watch_slow(struct watch *w, uint64_t number, struct pn_time now)
+{
+	uint16_t ms = (uint16_t)(number_ms(now) - (number >> 48));
+
+	w->slow_ms = (uint16_t)(w->slow_ms - (w->slow_ms >> SLOW_SHIFT));
+	w->slow_ms = (uint16_t)pn_min(pn_max(w->slow_ms, ms), SLOW_MAX_MS);
+}
+
 static void request_send(struct net *net, const struct watch *w, uint32_t adj,
 			 const struct target *t, struct pn_time now)
 {
@@ -262,8 +296,8 @@ static void request_send(struct net *net, const struct watch *w, uint32_t adj,
 		count(net, tx_no_buffer);
 		return;
 	}
-	msg.number = (random & ~(uint64_t)UINT32_MAX) | (uint64_t)w->round << 16 |
-		     (t->by_other ? BY_OTHER : 0) | adj;
+	msg.number = (uint64_t)number_ms(now) << 48 | (random >> 32 & UINT16_MAX) << 32 |
+		     (uint64_t)w->round << 16 | (t->by_other ? BY_OTHER : 0) | adj;
 	msg.cookie = cookie_of(net->guard, msg.number);
 	p = pn_pkt_append(pkt, ECHO_MIN);
 	memset(p, 0, ECHO_MIN);
@@ -272,6 +306,36 @@ static void request_send(struct net *net, const struct watch *w, uint32_t adj,
 	net_hdr_build(&hdr, pkt->data);
 	count(net, guard_tests);
 	adj_data_send(net, adj, pkt, now);
+}
+
+/* What went over one neighbour goes over others now, who may be no better. */
+static void test_others(struct net *net, const struct watch *but, struct pn_time now)
+{
+	for (uint32_t i = 0; i < net->guard->high; i++) {
+		struct watch *w = &net->guard->watch[i];
+
+		if (w == but || !w->used || w->asked || w->missed ||
+		    pn_time_since(now, w->last) < DATA_NS)
+			continue;
+		w->rest = pn_time_add(now, net_random_u64(net) % WAIT_NS);
+		watch_at(net, w, w->rest);
+	}
+}
+
+static void watch_avoid(struct net *net, struct watch *w, uint32_t adj, bool avoid,
+			struct pn_time now)
+{
+	const struct adj_pub *p = adj_peek(net, adj);
+
+	if (w->avoided == avoid)
+		return;
+	w->avoided = avoid;
+	if (p && p->up)
+		route_shun(net, p->facet, adj, now);
+	if (!avoid)
+		return;
+	count(net, guard_avoided);
+	test_others(net, w, now);
 }
 
 bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time now)
@@ -288,9 +352,11 @@ bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time 
 		return true;             /* again, or not believed */
 	count(net, guard_answers);
 	w->share = (uint16_t)(w->share + ((256 - w->share) >> SHARE_SHIFT));
+	watch_slow(w, msg->number, now);
 	w->idle = 0;
 	w->asked = false;
 	w->missed = 0;
+	watch_avoid(net, w, adj, false, now);
 	w->round++;
 	w->rest = spread(net, now, REST_NS);
 	watch_at(net, w, w->data < DATA_MIN ? w->rest : spread(net, w->last, DATA_NS));
@@ -306,6 +372,8 @@ void guard_on_data(struct net *net, uint32_t adj)
 	w->data_at = net->now;
 	if (!w->used || w->data >= DATA_MIN || ++w->data < DATA_MIN)
 		return;
+	if (w->avoided && !w->asked)     /* it was not needed any more, and is now */
+		watch_at(net, w, net->now);
 	at = pn_time_add(w->last, DATA_NS);
 	if (!w->asked && !w->missed && pn_time_before(at, w->next))
 		watch_at(net, w, at);
@@ -352,19 +420,36 @@ static uint64_t penalty(struct net *net, const uint8_t id[PN_ID_LEN], struct pn_
 	return pn_min(ns, PENALTY_MAX_NS);
 }
 
-static void watch_rest(struct net *net, struct watch *w, struct pn_time now, uint64_t ns)
+static void watch_rest(struct net *net, struct watch *w, uint32_t adj, struct pn_time now,
+		       uint64_t ns)
 {
+	watch_avoid(net, w, adj, false, now);
 	w->asked = false;
 	w->missed = 0;
 	w->round++;
 	watch_at(net, w, spread(net, now, ns));
 }
 
+/* Proven, but nobody needs v to be gone: there are other ways. */
+static void watch_keep(struct net *net, struct watch *w, struct pn_time now)
+{
+	count(net, guard_kept);
+	w->data = 0;
+	w->asked = false;
+	w->missed--;                     /* one request more before the next verdict */
+	watch_at(net, w, spread(net, now, LOOK_NS << w->idle));
+	w->idle += w->idle < IDLE_SHIFT_MAX;
+}
+
 static void watch_condemn(struct net *net, struct watch *w, uint32_t adj, struct pn_time now)
 {
+	if (pn_time_since(now, w->data_at) >= DATA_RECENT_NS) {
+		watch_keep(net, w, now);
+		return;
+	}
 	if (!others_carry(net, adj)) {
 		count(net, guard_spared);
-		watch_rest(net, w, now, LOOK_NS << w->idle);
+		watch_rest(net, w, adj, now, LOOK_NS << w->idle);
 		w->idle += w->idle < IDLE_SHIFT_MAX;
 		return;
 	}
@@ -388,6 +473,23 @@ static bool watch_due(const struct watch *w, struct pn_time now)
 	       (w->data >= DATA_MIN && pn_time_since(now, w->data_at) < DATA_RECENT_NS);
 }
 
+static void watch_ask(struct net *net, struct watch *w, uint32_t adj, const struct target *t,
+		      struct pn_time now)
+{
+	uint64_t wait = STREAK_NS;
+
+	if (!w->missed) {
+		w->last = now;
+		w->data = 0;
+		wait = watch_wait(w, WAIT_NS);
+	} else if (w->missed + 1 >= w->need) {
+		wait = watch_wait(w, LATE_NS);
+	}
+	w->asked = true;
+	request_send(net, w, adj, t, now);
+	watch_at(net, w, pn_time_add(now, wait));
+}
+
 static void watch_expire(struct net *net, struct watch *w, uint32_t adj, struct pn_time now)
 {
 	const struct adj_pub *p = adj_peek(net, adj);
@@ -400,7 +502,7 @@ static void watch_expire(struct net *net, struct watch *w, uint32_t adj, struct 
 	}
 	if (!watch_stable(net, w, adj, now)) {
 		w->asked = false;        /* what is under way counts neither way */
-		w->missed = w->missed > DOUBT ? (uint8_t)(w->missed - DOUBT) : 0;
+		w->missed = w->missed > DOUBT ? (uint8_t)(w->missed - DOUBT) : w->avoided;
 		watch_at(net, w, spread(net, now, LOOK_NS));
 		return;
 	}
@@ -408,25 +510,17 @@ static void watch_expire(struct net *net, struct watch *w, uint32_t adj, struct 
 		if (w->missed)
 			count(net, guard_given_up);
 		w->idle += w->idle < IDLE_SHIFT_MAX;
-		watch_rest(net, w, now, LOOK_NS << w->idle);
+		watch_rest(net, w, adj, now, LOOK_NS << w->idle);
 		return;
 	}
 	if (w->asked)
 		watch_miss(w);
-	if (w->missed && w->missed >= w->need) {
+	if (w->missed >= AVOID && pn_time_since(now, w->last) >= watch_wait(w, 0))
+		watch_avoid(net, w, adj, true, now);
+	if (w->missed && w->missed >= w->need)
 		watch_condemn(net, w, adj, now);
-		return;
-	}
-	if (!w->missed) {
-		w->last = now;
-		w->data = 0;
-	}
-	w->asked = true;
-	request_send(net, w, adj, &t, now);
-	if (!w->missed)
-		watch_at(net, w, pn_time_add(now, WAIT_NS));
 	else
-		watch_at(net, w, pn_time_add(now, w->missed + 1 < w->need ? STREAK_NS : LATE_NS));
+		watch_ask(net, w, adj, &t, now);
 }
 
 void guard_expire(struct net *net, struct pn_time now)

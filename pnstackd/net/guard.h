@@ -27,7 +27,8 @@ bool guard_on_reply(struct net *net, const struct echo_msg *msg, struct pn_time 
  *  Return: the neighbour whose packet is under way has some left; else it is counted */
 bool guard_may_answer(struct net *net, struct pn_time now);
 
-/** guard_suspects() - Return: tests in a row that @adj did not pass; 0: nothing against it */
-unsigned guard_suspects(const struct net *net, uint32_t adj);
+/** guard_avoids() - Return: @adj seems not to carry what is handed to it: it is the last resort
+ *  for all but what is meant for it, until it passes a test or is expelled */
+bool guard_avoids(const struct net *net, uint32_t adj);
 
 #endif

@@ -37,6 +37,7 @@
  * address a byte: bits 0..3 length, bit 6: it is a neighbour's (else one of my own
  * facets), bit 7: it went | relative address, most significant byte first
  */
+#include "pnstackd/net/guard.h"
 #include "pnstackd/net/nbhd_int.h"
 
 #include <string.h>
@@ -239,7 +240,7 @@ static uint32_t place_cost(const struct search *s, const struct place *e, unsign
 	p = adj_peek(s->net, e->adj);
 	if (!p || !p->up || p->suspect || e->adj == s->not || p->cost > s->dear)
 		return UINT32_MAX;
-	if (p->leaf && (dist > 0 || e->hops > 1))
+	if ((p->leaf || guard_avoids(s->net, e->adj)) && (dist > 0 || e->hops > 1))
 		return UINT32_MAX;       /* it carries nothing for others */
 	/* While networks merge our facets may be in different ones. */
 	if (!neighbour_addr(s->net, e->adj, &addr) ||

@@ -173,7 +173,8 @@ uint64_t route_sibling_line(const struct net *net, uint16_t facet, unsigned leve
 /** route_shared() - Return: the neighbour is in our area whose sibling is at @level, too, and
  *  looks for the same ways there */
 bool route_shared(const struct net *net, uint32_t adj, unsigned level);
-/** route_shun() - circle_shuns() tells something else by now of some of a neighbour's routes */
+/** route_shun() - circle_shuns() or guard_avoids() tell something else by now of some of a
+ *  neighbour's routes */
 void route_shun(struct net *net, uint16_t facet, uint32_t adj, struct pn_time now);
 /** route_sibling_exists() - is there anybody in our sibling block at @level? */
 bool route_sibling_exists(const struct net *net, uint16_t facet, unsigned level);
@@ -295,7 +296,8 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(route_bad_source) X(route_bad_sibling) X(route_limited) X(nbhd_full) \
 	X(nbhd_bounded) X(peer_relookups) X(peer_gone) X(echo_bad) \
 	X(fwd_leaf) X(guard_tests) X(guard_answers) X(guard_given_up) X(guard_spared) \
-	X(guard_expelled) X(guard_bounded) X(circle_returns) X(circle_shunned) X(circle_back)
+	X(guard_avoided) X(guard_kept) X(guard_expelled) X(guard_bounded) X(circle_returns) \
+	X(circle_shunned) X(circle_back)
 enum net_counter_id {
 #define X(name) COUNT_##name,
 	NET_COUNTERS(X)

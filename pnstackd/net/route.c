@@ -30,6 +30,7 @@
  * metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
  */
 #include "pnstackd/net/circle.h"
+#include "pnstackd/net/guard.h"
 #include "pnstackd/net/route_int.h"
 
 #include <string.h>
@@ -45,7 +46,8 @@
 /* Packets tell only of routes to siblings; who lied there is not believed of leaders either. */
 bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj)
 {
-	return circle_shuns(net, d->kind == DEST_SIBLING ? d->area : CIRCLE_ALL, adj);
+	return guard_avoids(net, adj) ||
+	       circle_shuns(net, d->kind == DEST_SIBLING ? d->area : CIRCLE_ALL, adj);
 }
 
 struct via *via_have(struct net *net, struct dest *d, uint32_t adj)

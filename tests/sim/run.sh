@@ -121,6 +121,9 @@ if [ -z "${SEED:-}" ]; then
 	# honest nodes with the other side, and all others must not notice
 	simulate "a dropper on a line" --topology line:20 --byzantine drop:0.05 --byzantine-within 5
 
+	# One tenth drop: each way leads over one of them, and over the next when that is avoided
+	works 0.95 "droppers" --topology geometric:100 --byzantine drop:0.1 --byzantine-within 15
+
 	# One tenth tell everybody that they are the best way to anywhere: no packet circles for
 	# long, nobody floods
 	works 0.9 "liars about metrics" --topology geometric:100 --byzantine metrics:0.1 \

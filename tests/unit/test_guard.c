@@ -8,6 +8,7 @@
 #define adj_count      fake_adj_count
 #define adj_data_send  fake_adj_data_send
 #define adj_expel      fake_adj_expel
+#define route_shun     fake_route_shun
 #define facet_addr     fake_facet_addr
 #define facet_root     fake_facet_root
 #define guard_carve    fake_guard_carve
@@ -17,12 +18,13 @@
 #define guard_on_down  fake_guard_on_down
 #define guard_on_data  fake_guard_on_data
 #define guard_on_reply fake_guard_on_reply
-#define guard_suspects fake_guard_suspects
+#define guard_avoids   fake_guard_avoids
 #define guard_may_answer fake_guard_may_answer
 #include "pnstackd/net/guard.c"
 
 #include "tests/unit/unit.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define NBS 4
@@ -38,9 +40,11 @@ struct nb_fake {
 	unsigned behind_count;
 	bool drops;
 	bool lies;                   /* answers in the others' names */
-	double loss;                 /* of a whole round trip */
+	double loss;                 /* of a whole round trip, */
+	uint64_t rtt_ns;             /* which takes so long */
 	unsigned asked;
 	unsigned expelled;
+	unsigned shuns;              /* changes of mind */
 	uint64_t expelled_ns;
 };
 
@@ -55,6 +59,8 @@ static struct {
 	void *mem, *pool_mem;
 	struct pn_pool pool;
 	uint64_t root, own;
+	unsigned data_to;            /* bits: data of users goes there, */
+	bool heeds;                  /* unless it is avoided */
 	uint64_t seed;
 } w;
 
@@ -115,7 +121,7 @@ static void flight_add(uint32_t adj, const struct echo_msg *msg)
 	for (unsigned i = 0; i < FLIGHTS; i++) {
 		if (w.flight[i].used)
 			continue;
-		w.flight[i] = (struct flight){ true, pn_time_add(w.now, RTT_NS), adj, *msg };
+		w.flight[i] = (struct flight){ true, pn_time_add(w.now, w.nb[adj].rtt_ns), adj, *msg };
 		return;
 	}
 	abort();
@@ -161,6 +167,14 @@ void adj_expel(struct net *net, uint32_t adj, uint64_t ns, struct pn_time now)
 	guard_on_down(net, adj);
 }
 
+void route_shun(struct net *net, uint16_t facet, uint32_t adj, struct pn_time now)
+{
+	(void)net;
+	(void)facet;
+	(void)now;
+	w.nb[adj].shuns++;
+}
+
 /* The world --------------------------------------------------------------------------- */
 
 static void up(uint32_t i)
@@ -179,6 +193,7 @@ static void begin(uint64_t seed)
 	w.now = (struct pn_time){ PN_S(1000) };
 	w.own = OWN_ADDR;
 	w.root = 77;
+	w.data_to = UINT_MAX;
 	w.pool_mem = malloc(pn_pool_mem_size(8, 256));
 	pn_pool_init(&w.pool, w.pool_mem, 8, 256);
 	w.net.pool = &w.pool;
@@ -197,6 +212,7 @@ static void begin(uint64_t seed)
 		nb->pub = (struct adj_pub){ .index = i, .kind = ADJ_TUNNEL };
 		memset(nb->pub.id, (int)i + 1, PN_ID_LEN);
 		nb->addr = 16 * (i + 1);
+		nb->rtt_ns = RTT_NS;
 		nb->behind_count = 3;
 		for (unsigned b = 0; b < 3; b++)
 			nb->behind[b] = nb->addr + b + 1;
@@ -221,7 +237,12 @@ static void land(struct flight *f)
 	w.net.rx_adj = NET_RX_NONE;
 }
 
-/* @data: packets of users go to all, all the time */
+static bool data_goes(uint32_t i)
+{
+	return w.nb[i].pub.up && w.data_to >> i & 1 && !(w.heeds && guard_avoids(&w.net, i));
+}
+
+/* @data: packets of users go to all, as far as nothing else is said, all the time */
 static void pass(uint64_t ns, bool data)
 {
 	struct pn_time until = pn_time_add(w.now, ns);
@@ -232,7 +253,7 @@ static void pass(uint64_t ns, bool data)
 			if (w.flight[i].used && pn_time_due(w.flight[i].at, w.now))
 				land(&w.flight[i]);
 		for (uint32_t i = 0; data && i < NBS; i++)
-			if (w.nb[i].pub.up)
+			if (data_goes(i))
 				guard_on_data(&w.net, i);
 		while (pn_time_due(pn_heap_next_deadline(&w.net.timers), w.now)) {
 			pn_heap_pop(&w.net.timers);
@@ -269,6 +290,78 @@ static void test_dropper(void)
 		CU_ASSERT_EQUAL(w.nb[0].expelled + w.nb[3].expelled, 0);
 		end();
 	}
+}
+
+/* Soon it is the last resort, and that for as long as it drops. */
+static void test_avoided(void)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		begin(seed);
+		pass(PN_S(30), true);
+		w.nb[2].drops = true;
+		for (unsigned i = 0; i < 46 && !guard_avoids(&w.net, 2); i++)
+			pass(PN_MS(100), true);
+		CU_ASSERT(guard_avoids(&w.net, 2));
+		CU_ASSERT_EQUAL(w.nb[2].shuns, 1);
+		CU_ASSERT_EQUAL(w.nb[2].expelled, 0);
+		w.nb[2].drops = false;
+		pass(PN_MS(150), true);
+		CU_ASSERT(!guard_avoids(&w.net, 2));
+		CU_ASSERT_EQUAL(w.nb[2].shuns, 2);
+		pass(PN_S(30), true);
+		for (unsigned i = 0; i < NBS; i++)
+			CU_ASSERT(w.nb[i].expelled == 0 && w.nb[i].shuns == (i == 2 ? 2 : 0));
+		end();
+	}
+}
+
+/* Whom nobody needs is not expelled, and asked seldom; but as soon as somebody does. */
+static void test_kept(void)
+{
+	unsigned asked;
+
+	begin(10);
+	w.heeds = true;
+	w.nb[2].drops = true;
+	pass(PN_S(120), true);
+	CU_ASSERT(guard_avoids(&w.net, 2));
+	CU_ASSERT_EQUAL(w.nb[2].expelled, 0);
+	CU_ASSERT(w.net.counters[COUNT_guard_kept] > 0);
+	asked = w.nb[2].asked;
+	pass(PN_S(120), true);
+	CU_ASSERT(w.nb[2].asked - asked <= 6);
+	w.root++;                                /* our own place changes */
+	pass(PN_S(60), true);
+	CU_ASSERT(guard_avoids(&w.net, 2));
+	w.heeds = false;
+	pass(PN_S(7), true);
+	CU_ASSERT_EQUAL(w.nb[2].expelled, 1);
+	end();
+}
+
+/* What went over one goes over others now: they are tested before it does. */
+static void test_others_too(void)
+{
+	begin(11);
+	w.data_to = 1;
+	w.heeds = true;
+	w.nb[0].drops = w.nb[3].drops = true;
+	pass(PN_S(9), true);
+	CU_ASSERT(guard_avoids(&w.net, 0) && guard_avoids(&w.net, 3));
+	CU_ASSERT(w.nb[1].asked > 0 && w.nb[2].asked > 0);
+	CU_ASSERT(!guard_avoids(&w.net, 1) && !guard_avoids(&w.net, 2));
+	end();
+}
+
+/* Links over satellites are slow, and known to be after a test. */
+static void test_slow(void)
+{
+	begin(12);
+	w.nb[1].rtt_ns = PN_S(2);
+	pass(PN_S(600), true);
+	CU_ASSERT(w.nb[1].shuns <= 2);
+	CU_ASSERT_EQUAL(w.nb[1].expelled, 0);
+	end();
 }
 
 /* Virtual hours of loss, and nobody is blamed for it */
@@ -331,7 +424,7 @@ static void test_unstable(void)
 	CU_ASSERT_EQUAL(w.nb[0].expelled, 0);
 	/* nor in the midst of a streak */
 	pass(PN_S(10), true);
-	CU_ASSERT(guard_suspects(&w.net, 0) > 0 || w.nb[0].expelled);
+	CU_ASSERT(guard_avoids(&w.net, 0) || w.nb[0].expelled);
 	end();
 }
 
@@ -425,6 +518,10 @@ static void test_answers(void)
 static CU_TestInfo tests[] = {
 	{ "rare at rest", test_rest },
 	{ "a dropper is expelled in time", test_dropper },
+	{ "it is avoided before that", test_avoided },
+	{ "nobody is expelled for nothing", test_kept },
+	{ "all are tested when one is avoided", test_others_too },
+	{ "slow links", test_slow },
 	{ "loss is nobody's fault", test_loss },
 	{ "nor when it sets in at once", test_onset },
 	{ "leaves, and who has nobody behind it", test_leaf },
