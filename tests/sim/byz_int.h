@@ -2,7 +2,7 @@
 /* byz_int.h - what the files of the Byzantine nodes know of each other
  *
  *   byzantine.c  who is one, and since when; the wrappers; those that drop
- *   byz_lies.c   lies in control messages: metrics, claim
+ *   byz_lies.c   lies in control messages: metrics, cheap, claim
  *   byz_again.c  lookups and replays: forge, replay
  *
  * A wrapper is linked in place of the function that it wraps (Makefile,
@@ -41,9 +41,11 @@ uint64_t byz_time(void);
  *  Return: length of what to send instead, in @buf; 0: as it was */
 size_t lies_edit(struct net *net, enum byz_kind kind, const uint8_t *msg, size_t len,
 		 uint8_t *buf);
-/** lies_about() - Return: the kind of liar that has most to change in a message:
- *  BYZ_CLAIM if it holds records, else BYZ_METRICS */
-enum byz_kind lies_about(const uint8_t *msg, size_t len);
+/** lies_kind() - Return: they lie in update messages */
+bool lies_kind(enum byz_kind kind);
+/** lies_about() - Return: in this message such a liar has something to change: in records
+ *  who claims areas, in routes the others */
+bool lies_about(enum byz_kind kind, const uint8_t *msg, size_t len);
 /** lies_edit_join() - the same for a join message */
 size_t lies_edit_join(const uint8_t *msg, size_t len, uint8_t *buf);
 

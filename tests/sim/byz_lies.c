@@ -6,6 +6,8 @@
  *
  *	metrics	each route that it tells, also one that it has lost, costs nothing; those to
  *		parts of siblings as little as anybody believes
+ *	cheap	the same, but it costs as little as can be: what costs nothing shows that it
+ *		is a lie, since each link costs 1 at least
  *	claim	of the areas that it leads: another place in the parent, another parent,
  *		more nodes than there are, children that it does not have, a deputy
  *		that is none, a later epoch.  Now and then a record of somebody else is
@@ -22,6 +24,7 @@
 #include <string.h>
 
 #define ROUTE_REST 22		/* bytes of a sibling route that follow the metric */
+#define METRIC_LEAST 2		/* from somebody else's border over a link to here */
 
 static uint64_t unread;
 
@@ -98,8 +101,8 @@ static bool edit_route(enum byz_kind kind, struct pn_rd *rd, struct pn_wr *w)
 
 	if (dest > DEST_SIBLING || (dest == DEST_SIBLING && !pn_rd_copy(rd, rest, sizeof(rest))))
 		return false;
-	if (kind == BYZ_METRICS) {
-		metric = 0;
+	if (kind != BYZ_CLAIM) {
+		metric = kind == BYZ_METRICS ? 0 : METRIC_LEAST;
 		byz_act();
 	}
 	pn_wr_u8(w, ENTRY_ROUTE);
@@ -121,7 +124,7 @@ static bool edit_long(enum byz_kind kind, uint8_t entry, struct pn_rd *rd, struc
 
 	pn_wr_u8(w, entry);
 	mark = pn_wr_open16(w);
-	if (entry == ENTRY_PART && kind == BYZ_METRICS) {
+	if (entry == ENTRY_PART && kind != BYZ_CLAIM) {
 		pn_wr_u8(w, pn_rd_u8(&sub));
 		while (sub.left) {
 			pn_wr_u32(w, pn_rd_u32(&sub)); /* level, check, base */
@@ -181,10 +184,17 @@ size_t lies_edit(struct net *net, enum byz_kind kind, const uint8_t *msg, size_t
 	return w.len;
 }
 
-enum byz_kind lies_about(const uint8_t *msg, size_t len)
+bool lies_kind(enum byz_kind kind)
+{
+	return kind == BYZ_METRICS || kind == BYZ_CHEAP || kind == BYZ_CLAIM;
+}
+
+bool lies_about(enum byz_kind kind, const uint8_t *msg, size_t len)
 {
 	/* records stand before routes */
-	return len > 3 && msg[0] == CTL_UPDATE && msg[3] == ENTRY_SET ? BYZ_CLAIM : BYZ_METRICS;
+	bool records = len > 3 && msg[0] == CTL_UPDATE && msg[3] == ENTRY_SET;
+
+	return lies_kind(kind) && records == (kind == BYZ_CLAIM);
 }
 
 size_t lies_edit_join(const uint8_t *msg, size_t len, uint8_t *buf)

@@ -41,6 +41,7 @@ static const char *const kind_names[BYZ_KINDS] = {
 	[BYZ_HONEST] = "honest",
 	[BYZ_DROP] = "drop",
 	[BYZ_METRICS] = "metrics",
+	[BYZ_CHEAP] = "cheap",
 	[BYZ_CLAIM] = "claim",
 	[BYZ_FORGE] = "forge",
 	[BYZ_REPLAY] = "replay",
@@ -242,9 +243,9 @@ WRAP(int, adj_ctl_send, struct net *net, uint32_t adj, const uint8_t *msg, size_
 	size_t n = 0;
 	int rc;
 
-	if (kind == BYZ_METRICS || kind == BYZ_CLAIM)
+	if (lies_kind(kind))
 		n = lies_edit(net, kind, msg, len, buf);
-	if (kind_of_net(net) == lies_about(msg, len))
+	if (lies_about(kind_of_net(net), msg, len))
 		again_told(net, adj, msg, len);
 	if (n > 0)
 		return __real_adj_ctl_send(net, adj, buf, n, now);
@@ -322,7 +323,7 @@ void byz_tick(void)
 	for (i = 0; byz.sim && i < byz.sim->topo->node_count; i++) {
 		enum byz_kind kind = (enum byz_kind)byz.kind[i];
 
-		if ((kind != BYZ_METRICS && kind != BYZ_CLAIM) || !sim_node_live(byz.sim, i) ||
+		if (!lies_kind(kind) || !sim_node_live(byz.sim, i) ||
 		    byz.turn_ns[kind] > byz.sim->now.ns)
 			continue;
 		lie(byz.sim->nodes[i].net, sim_clock(byz.sim, i));

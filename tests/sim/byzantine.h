@@ -14,6 +14,7 @@ enum byz_kind {
 	BYZ_HONEST,
 	BYZ_DROP,		/* forwards no packet of others, but all that is control */
 	BYZ_METRICS,		/* says that everything is next to it */
+	BYZ_CHEAP,		/* says that everything is as near as is still believed */
 	BYZ_CLAIM,		/* says that it is where others are, and what they are */
 	BYZ_FORGE,		/* answers lookups wrongly, late or not at all */
 	BYZ_REPLAY,		/* says again what it said or heard long ago */

@@ -92,7 +92,7 @@ static const char usage_text[] =
 	"       pnsim plot [-o DIR] DIR|FILE...\n"
 	"generators: line:N ring:N star:N grid:WxH rtree:N geometric:N[/LINKS]\n"
 	"            scalefree:N lan:N islands:NxN islands:GENERATOR:SIZE+GENERATOR:SIZE\n"
-	"kinds: drop metrics claim forge replay\n";
+	"kinds: drop metrics cheap claim forge replay\n";
 
 static _Noreturn void __attribute__((format(printf, 1, 2))) usage_error(const char *fmt, ...)
 {
