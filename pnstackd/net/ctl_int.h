@@ -136,7 +136,9 @@ struct via {
 	uint16_t tx_want : 1;    /* ask it to tell its route again */
 	uint16_t direct : 1;     /* the neighbour itself is in the sibling */
 	uint16_t unfit : 1;      /* claims what our chain says cannot be */
-	uint16_t shunned : 1;    /* packets came back: the last resort (circle.c) */
+	uint16_t cheap : 1;      /* claims to cost less than any route can: the last resort */
+	uint16_t shunned : 1;    /* so is that: packets came back (circle.c), or do not arrive
+	                            (guard.c) */
 };
 static_assert(sizeof(struct via) == 20, "vias are many");
 

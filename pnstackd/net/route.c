@@ -233,7 +233,7 @@ bool route_via_feasible(const struct net *net, const struct facet *f, const stru
 uint32_t route_via_total(const struct net *net, const struct via *v)
 {
 	uint32_t m = (v->direct ? 0u : v->metric) + nb_cost(net, v->adj) +
-		     (v->shunned ? SHUN_COST : 0);
+		     (via_last_resort(v) ? SHUN_COST : 0);
 
 	return m < NET_METRIC_INF ? m : NET_METRIC_INF - 1;
 }
@@ -291,7 +291,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 	d->own = d->kind == DEST_SIBLING && best && best->direct;
 	if (best) {
 		d->lost_at = PN_TIME_NEVER;
-		if (!best->shunned)
+		if (!via_last_resort(best))
 			d->requests = 0;
 		if (!best->direct)
 			fd_update(net, d, best->router, best->seqno, d->metric);
@@ -301,7 +301,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 			facet_poke(net, f, now);
 		}
 	}
-	if (starving && (!best || best->shunned))
+	if (starving && (!best || via_last_resort(best)))
 		route_request(net, f, d, now);
 }
 
@@ -488,34 +488,48 @@ static void level_index(const struct net *net, struct facet *f)
 static bool via_fits(const struct net *net, const struct rec *r, const struct dest *d,
 		     const struct via *v)
 {
-	const struct nb *nb = &net->ctl->nbs[v->adj];
 	const struct sib *s = via_sib(net, v);
-	uint64_t router = via_router(net, v);
-	bool source = nb->ready && chain_rec(net, &nb->chain, 0)->leader == router;
 
-	/* Each link costs 1 at least: the border's into the sibling, and all up to here. */
-	if (v->metric < (d->kind == DEST_SIBLING) + (nb->ready && !source))
-		return false;
 	if (d->kind == DEST_LEADER)
-		return router == r->leader;
+		return via_router(net, v) == r->leader;
 	return s->id && s->leader && s->id != r->id && s->base <= r->top &&
 	       rec_count_value(s->count) >> pn_min(s->base, 31) <= 1;
 }
 
-static void fit_again(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+/* Each link costs 1 at least: the border's into the sibling, and all up to here.  Who says
+ * less lies.  Not to use such a route at all would cut off those to whom there is no other one,
+ * and liars may as well say what is believed. */
+static bool via_cheap(const struct net *net, const struct dest *d, const struct via *v)
+{
+	const struct nb *nb = &net->ctl->nbs[v->adj];
+	bool source = nb->ready && chain_rec(net, &nb->chain, 0)->leader == via_router(net, v);
+
+	return v->metric < (d->kind == DEST_SIBLING) + (nb->ready && !source);
+}
+
+/* Return: it is another one now */
+static bool via_judge(const struct net *net, const struct facet *f, const struct dest *d,
+		      struct via *v)
 {
 	int own = dest_index(net, f, d);
+	bool told = own >= 0 && !v->direct && v->router && v->metric < NET_METRIC_INF;
+	bool unfit = told && !via_fits(net, facet_rec(net, f, (unsigned)own), d, v);
+	bool cheap = told && via_cheap(net, d, v);
+	bool changed = unfit != v->unfit || cheap != v->cheap;
+
+	v->unfit = unfit;
+	v->cheap = cheap;
+	return changed;
+}
+
+static void fit_again(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+{
 	bool changed = false;
 
-	if (own < 0)
+	if (dest_index(net, f, d) < 0)
 		return;
-	for_each_via(net, d, v) {
-		bool unfit = !v->direct && v->router && v->metric < NET_METRIC_INF &&
-			     !via_fits(net, facet_rec(net, f, (unsigned)own), d, v);
-
-		changed |= unfit != v->unfit;
-		v->unfit = unfit;
-	}
+	for_each_via(net, d, v)
+		changed |= via_judge(net, f, d, v);
 	if (changed)
 		route_changed(net, f, d, now);
 }
@@ -604,7 +618,7 @@ void route_duties(struct net *net, struct facet *f, struct pn_time now)
 		if (pn_time_due(d->switch_at, now))
 			route_changed(net, f, d, now);
 		if (!d->own && pn_time_due(d->next_request, now) &&
-		    (!d->selected || via_at(net, d->selected)->shunned))
+		    (!d->selected || via_last_resort(via_at(net, d->selected))))
 			dest_select(net, f, d, now);
 		facet_poke(net, f, d->next_beat);
 	}
@@ -621,7 +635,6 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	struct sib s = {0};
 	struct dest *d;
 	struct via *v;
-	int own;
 
 	if (kind == DEST_SIBLING) {
 		s.id = pn_rd_u64(rd);
@@ -644,12 +657,10 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	v->seqno = seqno;
 	v->metric = metric;
 	(void)via_hear(net, v, router, &s);
-	own = dest_index(net, f, d);
-	v->unfit = own >= 0 && v->metric < NET_METRIC_INF &&
-		   !via_fits(net, facet_rec(net, f, (unsigned)own), d, v);
-	if (v->unfit && d->kind == DEST_LEADER)
+	(void)via_judge(net, f, d, v);
+	if ((v->unfit || v->cheap) && d->kind == DEST_LEADER)
 		count(net, route_bad_source);
-	else if (v->unfit)
+	else if (v->unfit || v->cheap)
 		count(net, route_bad_sibling);
 	route_changed(net, f, d, now);
 }

@@ -53,6 +53,11 @@ static inline const struct sib *via_sib(const struct net *net, const struct via 
 	return intern_at(&net->ctl->sibs, v->sib);
 }
 
+static inline bool via_last_resort(const struct via *v)
+{
+	return v->shunned || v->cheap;
+}
+
 static inline bool via_heard(const struct facet *f, const struct via *v)
 {
 	return v->direct || (!v->unfit && v->router && v->router != f->router &&

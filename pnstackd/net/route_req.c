@@ -79,12 +79,12 @@ static struct via *towards(struct net *net, struct facet *f, struct dest *d, uin
 	struct via *sel = d->selected ? via_at(net, d->selected) : NULL, *best = NULL;
 	unsigned points, most = 0, others = 0;
 
-	if (again == 0 && sel && sel->router == router && sel->adj != not && !sel->shunned)
+	if (again == 0 && sel && sel->router == router && sel->adj != not && !via_last_resort(sel))
 		return sel;
 	for_each_via(net, d, v) {
 		if (v->router != router || v->adj == not || !via_heard(f, v))
 			continue;
-		points = 1 + (route_via_feasible(net, f, d, v) ? 1 : 0) + (v->shunned ? 0 : 2);
+		points = 1 + (route_via_feasible(net, f, d, v) ? 1 : 0) + (via_last_resort(v) ? 0 : 2);
 		if (again % 2)           /* perhaps it went round: any of the others */
 			points = net_random_u64(net) % ++others == 0 ? most + 1 : 0;
 		if (points > most) {

@@ -128,6 +128,9 @@ if [ -z "${SEED:-}" ]; then
 	# long, nobody floods
 	works 0.9 "liars about metrics" --topology geometric:100 --byzantine metrics:0.1 \
 		--byzantine-within 10
+	works 0.9 "liars about metrics" --topology geometric:200 --byzantine metrics:0.1 --seed 2
+	works 0.9 "liars who are believed" --topology geometric:100 --byzantine cheap:0.1 \
+		--byzantine-within 10
 	works 0.9 "claims of areas" --topology geometric:60 --byzantine claim:0.1 \
 		--byzantine-within 15
 

@@ -183,6 +183,10 @@ static void test_too_cheap(void)
 	tell(0, liar, d, 11, 0);
 	CU_ASSERT_EQUAL(via_now(0, d), ax);
 	CU_ASSERT_EQUAL(counter(0, "route_bad_source"), 1);
+	tell(0, honest, d, 10, NET_METRIC_INF);  /* better than none */
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, liar));
+	tell(0, honest, d, 11, 200);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
 	tell(0, liar, d, 11, 1);
 	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, liar));
 	done();
