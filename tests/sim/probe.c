@@ -42,8 +42,8 @@ static struct pn_pkt *packet_make(struct traffic *t, uint64_t magic, uint64_t nu
 	if (!pkt)
 		return NULL;
 	pn_wr_init(&w, pn_pkt_append(pkt, PACKET_LEN), PACKET_LEN);
+	pn_wr_u64(&w, number); /* in front, as packets have it: no two look alike */
 	pn_wr_u64(&w, magic);
-	pn_wr_u64(&w, number);
 	pn_wr_bytes(&w, t->sim->nodes[to].id, PN_ID_LEN);
 	return pkt;
 }
@@ -210,8 +210,8 @@ void probe_received(struct traffic *t, uint32_t node, const struct pn_pkt *pkt)
 	struct pn_rd r;
 
 	pn_rd_init(&r, pkt->data, pkt->len);
-	magic = pn_rd_u64(&r);
 	number = pn_rd_u64(&r);
+	magic = pn_rd_u64(&r);
 	id = pn_rd_bytes(&r, PN_ID_LEN);
 	if (!pn_rd_finish(&r) || (magic != PROBE_MAGIC && magic != FLOW_MAGIC))
 		return;
