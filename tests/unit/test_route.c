@@ -229,6 +229,26 @@ static void test_many_sources(void)
 	done();
 }
 
+/* With no room for a source, who tells of it told nothing; those that are known still count. */
+static void test_sources_full(void)
+{
+	int x = 1, y = 2, ax;
+	struct dest *d = any_star(&x, &y);
+
+	ax = (int)adj_to(0, x);
+	tell(0, x, d, 10, 200);
+	for (uint64_t junk = 1000; source_new(lab->net[0], junk); junk++)
+		;
+	tell_as(0, y, d, 0x5151, 11, 1);
+	CU_ASSERT_EQUAL(counter(0, "via_full"), 1);
+	CU_ASSERT_EQUAL(counter(0, "route_bad_source"), 0);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	tell(0, y, d, 11, 100);
+	CU_ASSERT_EQUAL(counter(0, "via_full"), 1);
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
+	done();
+}
+
 /* A neighbour's requests are followed as fast as one that starves repeats them, no faster. */
 static void test_requests_limited(void)
 {
@@ -353,6 +373,7 @@ static CU_TestInfo tests[] = {
 	{ "the leader alone is the source", test_wrong_source },
 	{ "too cheap", test_too_cheap },
 	{ "more sources than room", test_many_sources },
+	{ "no room for a source", test_sources_full },
 	{ "requests are limited", test_requests_limited },
 	{ "a ring is cut", test_ring },
 	{ "retraction", test_retraction },

@@ -452,6 +452,41 @@ static void test_again(void)
 	done();
 }
 
+/* A chain longer than ours can ever be is not taken in, and not written behind its room. */
+static void test_slot_above(void)
+{
+	struct net *net;
+	struct nb *nb;
+	uint8_t buf[3 + 2 + REC_WIRE_LEN];
+	unsigned max;
+
+	nodes(1, 2);
+	lab->cfg[0].level_max = 4;
+	start_all();
+	tie(0, 1);
+	CU_ASSERT_FATAL(until_whole(PN_S(10)));
+	net = lab->net[0];
+	nb = &net->ctl->nbs[adj_to(0, 1)];
+	max = net->ctl->chain_max;
+	CU_ASSERT_FATAL(max < CHAIN_MAX);
+	for (unsigned slot = max; slot + 1 >= max; slot--) {
+		struct pn_wr w;
+
+		pn_wr_init(&w, buf, sizeof(buf));
+		pn_wr_u8(&w, CTL_UPDATE);
+		pn_wr_u16(&w, 0);
+		pn_wr_u8(&w, ENTRY_SET);
+		pn_wr_u8(&w, slot);
+		rec_build(&w, rec_of(1, 0));
+		ctl_on_msg(net, adj_to(0, 1), buf, w.len, lab->now);
+		CU_ASSERT_EQUAL(counter(0, "ctl_refused_height"), 1);
+		CU_ASSERT_EQUAL(nb->stage.n == max, slot < max);
+	}
+	CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), 0);
+	CU_ASSERT(nb->ready);
+	done();
+}
+
 static void test_one_commit(void)
 {
 	static const uint8_t msg[] = { CTL_UPDATE, 0, 0, ENTRY_COMMIT, 2, ENTRY_COMMIT, 2 };
@@ -655,6 +690,7 @@ static CU_TestInfo tests[] = {
 	{ "no buffer", test_no_buffer },
 	{ "window full", test_window },
 	{ "told again", test_again },
+	{ "a slot above all of ours", test_slot_above },
 	{ "one commit each", test_one_commit },
 	{ "commits are bounded", test_commits_bounded },
 	{ "a parent too tall", test_tall_parent },
