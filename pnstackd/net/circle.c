@@ -158,17 +158,6 @@ static struct seen *seen_at(const struct net *net, uint32_t hash)
 	return &net->circle->seen[(hash >> 1) & net->circle->mask];
 }
 
-/* The level of the sibling that a packet leaves for */
-static unsigned hop_sibling_level(const struct net *net, const struct net_hdr *hdr,
-				  const struct fwd_hop *hop)
-{
-	uint64_t own = facet_addr(net, hop->facet);
-
-	if ((hdr->flags & NET_HDR_F_KEY) || own == hdr->dst)
-		return hop->level;
-	return fwd_diff(own, hdr->dst);
-}
-
 void circle_note(struct net *net, uint32_t from, const struct net_hdr *hdr, uint32_t hash,
 		 const struct fwd_hop *hop, struct pn_time now)
 {
@@ -181,7 +170,7 @@ void circle_note(struct net *net, uint32_t from, const struct net_hdr *hdr, uint
 	*s = (struct seen){ .hash = hash, .at = (uint16_t)units(now), .facet = hop->facet, .from = first,
 			    .hops = from == FWD_ADJ_NONE ? 0 : hdr->hops,
 			    .to = (uint16_t)hop->adj, .level = hop->level,
-			    .sibling = (uint8_t)hop_sibling_level(net, hdr, hop) };
+			    .sibling = hop->sibling };
 }
 
 /* Routes ----------------------------------------------------------------------------- */
@@ -284,17 +273,14 @@ static void blame(struct net *net, uint16_t facet, unsigned level, uint32_t adj,
 		shun(net, facet, ALL, adj, LIAR_HOLD_NS, now);
 }
 
-void circle_rule_out(const struct net *net, const struct net_hdr *hdr, struct fwd_hop *hop)
+void circle_rule_out(const struct net *net, struct fwd_hop *hop)
 {
-	unsigned level;
-
 	if (hop->verdict != FWD_SEND || hop->shortcut || hop->level == 0)
 		return;
-	level = hop_sibling_level(net, hdr, hop);
-	if (!circle_shuns(net, route_sibling_line(net, hop->facet, level), hop->adj))
+	if (!circle_shuns(net, route_sibling_line(net, hop->facet, hop->sibling), hop->adj))
 		return;
 	hop->verdict = FWD_NO_ROUTE;
-	hop->level = (uint8_t)level;
+	hop->level = hop->sibling;
 }
 
 bool circle_is_back(struct net *net, uint32_t from, const struct net_hdr *hdr, uint32_t hash,
@@ -304,10 +290,11 @@ bool circle_is_back(struct net *net, uint32_t from, const struct net_hdr *hdr, u
 	uint16_t facet = adj_at(net, from)->facet;
 
 	if (hdr->flags & NET_HDR_F_BACK) {
-		unsigned level = hdr->flags & NET_HDR_F_KEY || facet_addr(net, facet) == hdr->dst
+		bool known = s->hash == hash && s->to == from && seen_lives(s, now);
+		unsigned level = known ? s->sibling
+				 : hdr->flags & NET_HDR_F_KEY || facet_addr(net, facet) == hdr->dst
 					 ? hdr->level
 					 : fwd_diff(facet_addr(net, facet), hdr->dst);
-		bool known = s->hash == hash && s->to == from && seen_lives(s, now);
 
 		count(net, circle_returns);
 		*to = from;

@@ -546,6 +546,7 @@ void ctl_expire(struct net *net, uint32_t facet, struct pn_time now)
 	tree_rebuild(net, f, now);
 	route_duties(net, f, now);
 	part_duties(net, f, now);
+	cut_duties(net, f, now);
 	tree_duties(net, f, now);
 	join_border(net, f, now);
 	join_expire(net, f, now);

@@ -10,6 +10,7 @@
  *   route.c   distance vector to siblings and leaders, feasible next hops; route_req.c
  *             asks sources for newer numbers, route_tell.c tells neighbours, route_use.c
  *             is how others ask for routes; route_part.c finds the better border
+ *   cut.c     packets go around where an area is cut in two
  *   nbhd.c    addresses at most two links away; nbhd_tell.c tells neighbours
  *   guard.c   do neighbours carry data?  circle.c  do packets come back?
  *   view.c    looking in
@@ -106,6 +107,8 @@ struct nb {
 	uint64_t again;          /* slots of its chain to be told again, */
 	struct pn_time again_at; /* which we ask for then */
 	bool again_room;         /* some were refused for want of room */
+	uint64_t cut;            /* slots of its chain: areas of which it reaches little, */
+	uint64_t cut_told;       /* and of ours, as we told it (cut.c) */
 };
 
 enum dest_kind { DEST_LEADER, DEST_SIBLING };
@@ -222,6 +225,7 @@ struct facet {
 	bool complete;           /* chain ends at a root */
 	uint64_t addr;           /* of the last complete chain */
 	uint64_t root, root_line;
+	uint64_t cut;            /* areas of our chain of which we reach little (cut.c) */
 	struct { uint64_t addr; struct pn_time until; } old[FACET_OLD_ADDRS];
 	struct pn_time *bad;     /* [chain_max], as those that follow: not listed since;
 	                            NEVER: fine */
@@ -366,7 +370,7 @@ void succeed_adopt(struct net *net, struct facet *f, unsigned i, struct pn_time 
 enum entry { ENTRY_SET = 1, ENTRY_COMMIT = 2, ENTRY_ROUTE = 3, ENTRY_WANT = 4,
 	     ENTRY_AGAIN = 5,
 	     ENTRY_LONG = 16,    /* from here on a length of 2 follows: skipped if not known */
-	     ENTRY_NBHD = 16, ENTRY_PART = 17 };
+	     ENTRY_NBHD = 16, ENTRY_PART = 17, ENTRY_CUT = 18 };
 void gossip_send(struct net *net, uint32_t adj, struct pn_time now);
 void gossip_on_update(struct net *net, uint32_t adj, struct pn_rd *rd, struct pn_time now);
 /** gossip_due() - Return: there is something to tell that neighbour now */
@@ -436,6 +440,15 @@ void part_duties(struct net *net, struct facet *f, struct pn_time now);
 bool part_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w);
 /** part_on_entry() - what a neighbour tells; kind byte and length are read */
 void part_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd);
+
+/* cut.c */
+void cut_duties(struct net *net, struct facet *f, struct pn_time now);
+/** cut_build() - Return: it is told */
+bool cut_build(const struct facet *f, struct nb *nb, struct pn_wr *w);
+void cut_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
+		  struct pn_time now);
+/** cut_border() - Return: that neighbour, in the sibling itself, reaches little of it */
+bool cut_border(const struct net *net, const struct via *v);
 
 /* Control messages, first byte */
 enum ctl_msg {

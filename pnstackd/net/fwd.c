@@ -42,7 +42,7 @@ struct fwd_cached {
 	struct pn_time until;
 	uint32_t from;
 	uint16_t facet, flow;
-	uint8_t level;
+	uint8_t level, detour;
 	bool plain;
 	struct fwd_hop hop;
 };
@@ -323,8 +323,8 @@ static struct fwd_hop fwd_decide_cached(struct net *net, uint16_t facet, const s
 	struct fwd_cached *c = &net->fwd->cache[h & net->fwd->cache_mask];
 
 	if (pn_time_before(now, c->until) && c->dst == hdr->dst && c->flow == hdr->flow &&
-	    c->facet == facet && c->level == hdr->level && c->from == from &&
-	    c->plain == !!(hdr->flags & NET_HDR_F_PLAIN)) {
+	    c->facet == facet && c->level == hdr->level && c->detour == hdr->detour &&
+	    c->from == from && c->plain == !!(hdr->flags & NET_HDR_F_PLAIN)) {
 		const struct adj_pub *a = adj_at(net, c->hop.adj);
 		struct fwd_hop hop = c->hop;
 
@@ -338,7 +338,7 @@ static struct fwd_hop fwd_decide_cached(struct net *net, uint16_t facet, const s
 	if (hop.verdict == FWD_SEND)
 		*c = (struct fwd_cached){ .dst = hdr->dst, .until = pn_time_add(now, CACHE_NS),
 					  .from = from, .facet = facet, .flow = hdr->flow,
-					  .level = hdr->level, .hop = hop,
+					  .level = hdr->level, .detour = hdr->detour, .hop = hop,
 					  .plain = hdr->flags & NET_HDR_F_PLAIN };
 	return hop;
 }
@@ -350,6 +350,7 @@ static void fwd_transmit(struct net *net, struct pn_pkt *pkt, struct net_hdr *hd
 	uint64_t there;
 
 	hdr->level = hop->level;
+	hdr->detour = hop->detour;
 	hdr->flags = hop->flags;
 	net_hdr_build(hdr, pkt->data);
 	if ((hdr->proto == NET_PROTO_SESSION || hdr->proto == NET_PROTO_ECHO) && !hop->answer &&
@@ -416,7 +417,8 @@ static bool fwd_key_meets(struct net *net, const struct net_hdr *hdr, uint32_t f
 	if (i == FWD_ADJ_NONE || adj_at(net, i)->suspect || !neighbour_addr(net, i, &there))
 		return false;
 	*hop = (struct fwd_hop){ .verdict = FWD_SEND, .adj = i, .facet = adj_at(net, i)->facet,
-				 .level = hdr->level, .flags = hdr->flags };
+				 .level = hdr->level, .sibling = hdr->level,
+				 .flags = hdr->flags, .detour = hdr->detour };
 	count(net, fwd_key_met);
 	return true;
 }
@@ -452,7 +454,7 @@ static bool fwd_back(struct net *net, uint32_t to, struct net_hdr *hdr, struct p
 {
 	const struct adj_pub *a = to == FWD_ADJ_NONE ? NULL : adj_at(net, to);
 	struct fwd_hop hop = { .verdict = FWD_SEND, .adj = to, .facet = at->facet,
-			       .level = hdr->level, .answer = true,
+			       .level = hdr->level, .answer = true, .detour = hdr->detour,
 			       .flags = hdr->flags | NET_HDR_F_BACK };
 
 	if (!a || !a->up || a->leaf || net->leaf || hdr->hops <= 1 ||
@@ -481,7 +483,7 @@ static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net
 	}
 	if (back) {
 		hdr->hops -= hdr->hops / RETURN_SHARE;
-		circle_rule_out(net, hdr, &hop);
+		circle_rule_out(net, &hop);
 	}
 	if (hop.verdict == FWD_NO_ROUTE && !fwd_to_tag(net, hdr, adj, &hop) &&
 	    fwd_back(net, back && adj == to ? first : adj, hdr, pkt, &hop, now))

@@ -21,6 +21,8 @@ struct fwd_hop {
 	uint8_t level;       /* FWD_SEND: the new level field */
 	uint8_t flags;       /* FWD_SEND: the new flags */
 	bool shortcut;       /* a neighbour that is nearer than the sibling route */
+	uint8_t detour;      /* FWD_SEND: of an address: what the header tells of it (fwd_hop.c) */
+	uint8_t sibling;     /* FWD_SEND, not a shortcut: the level of the sibling aimed at */
 	bool alternate;      /* not the best next hop */
 	bool answer;         /* back where it came from, see fwd_answer() */
 };
@@ -31,7 +33,7 @@ struct fwd_hop {
 unsigned fwd_diff(uint64_t a, uint64_t b);
 
 /** fwd_decide() - the next hop of a packet to an address
- *  @facet:   where it is  @hdr: dst, level and flow are looked at
+ *  @facet:   where it is  @hdr: dst, level, detour and flow are looked at
  *  @from:    adjacency it came by, or FWD_ADJ_NONE */
 struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct net_hdr *hdr,
 			  uint32_t from);

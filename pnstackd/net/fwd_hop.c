@@ -34,6 +34,12 @@
  * here, in a bounded loop, at no cost, and the neighbours of each are candidates
  * for shortcuts.
  *
+ * Where the area is cut in two there is no way to the sibling at k for a while.  From the
+ * smaller part a packet goes around then (cut.c): towards the sibling at a higher level d, and from
+ * there into the area again.  Its detour field tells d, and whether it has been there; after
+ * that it may only go around by a sibling at a higher level than d.  So there are 63 detours at
+ * most, and between two of them k does not grow.
+ *
  * A key's walk goes down the tree from the root.  In the area whose children
  * hang at level k one child is picked by the key, weighted with the counts of
  * both; L is k and one flag is the pick until the packet has arrived in that
@@ -106,10 +112,32 @@ static unsigned hop_rounds(const struct net *net)
 	return HOP_ROUNDS_MIN + facet_max(net);
 }
 
-/* Would a packet be sent back to where it came from without anything new for those there? */
-static bool hop_in_vain(const struct net_hdr *hdr, uint8_t flags)
+/* The detour field: 0, or 1 + twice the level of the sibling that a packet goes around by, and 1
+ * more when it has been there. */
+static unsigned detour_field(unsigned level, bool been)
 {
-	return !nbhd_aimed(hdr->level) && !((flags & ~hdr->flags) & NET_HDR_F_PLAIN);
+	return 2 * level + 1 + been;
+}
+
+static bool detour_is(unsigned detour, unsigned level)
+{
+	return detour && (detour - 1) / 2 == level;
+}
+
+/* There is no way to the sibling at @level: around by a higher one, if that has not been tried.
+ * Return: the level of that; -1: no */
+static int hop_detour(const struct net *net, uint16_t facet, unsigned level, unsigned detour)
+{
+	int around = route_detour(net, facet, level);
+
+	return around >= 0 && detour_field((unsigned)around, false) >= detour ? around : -1;
+}
+
+/* Would a packet be sent back to where it came from without anything new for those there? */
+static bool hop_in_vain(const struct net_hdr *hdr, const struct fwd_hop *hop)
+{
+	return !nbhd_aimed(hdr->level) && hop->detour == hdr->detour &&
+	       !(hop->flags & ~hdr->flags & NET_HDR_F_PLAIN);
 }
 
 struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct net_hdr *hdr,
@@ -119,9 +147,11 @@ struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct ne
 	unsigned level = hdr->level;
 	uint32_t in = from;
 
+	hop.detour = hdr->detour;
 	for (unsigned round = hop_rounds(net); round > 0; round--) {
 		uint64_t own = facet_addr(net, facet);
 		const struct adj_pub *a;
+		int around;
 
 		hop.facet = facet;
 		if (own == hdr->dst) {
@@ -152,12 +182,19 @@ struct fwd_hop fwd_decide(const struct net *net, uint16_t facet, const struct ne
 			hop.level = (uint8_t)level;
 			return hop;
 		}
-		hop.level = (uint8_t)k;
+		hop.level = hop.sibling = (uint8_t)k;
+		if (detour_is(hop.detour, k))    /* there, and now into the area again */
+			hop.detour = (uint8_t)detour_field(k, true);
 		a = part ? hop_adj(net, to.adj)
 			 : hop_sibling(net, facet, k, hdr->flow, in, &hop.alternate);
 		if (!part)
 			hop.flags |= NET_HDR_F_PLAIN;
-		if (!a || (a->index == from && hop_in_vain(hdr, hop.flags)))
+		if (!a && (around = hop_detour(net, facet, k, hop.detour)) >= 0) {
+			hop.sibling = (uint8_t)around;
+			hop.detour = (uint8_t)detour_field(hop.sibling, false);
+			a = hop_sibling(net, facet, hop.sibling, hdr->flow, in, &hop.alternate);
+		}
+		if (!a || (a->index == from && hop_in_vain(hdr, &hop)))
 			return hop;
 		if (a->kind != ADJ_INTERNAL) {
 			hop.verdict = FWD_SEND;
@@ -212,7 +249,7 @@ static int hop_key_level(const struct net *net, uint16_t facet, uint64_t key, un
 struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struct net_hdr *hdr,
 			      uint32_t from)
 {
-	struct fwd_hop hop = { .verdict = FWD_NO_ROUTE, .facet = facet };
+	struct fwd_hop hop = { .verdict = FWD_NO_ROUTE, .facet = facet, .detour = hdr->replica };
 	unsigned bit = !!(hdr->flags & NET_HDR_F_KEY_BIT);
 	unsigned level = hdr->level;
 
@@ -226,7 +263,7 @@ struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struc
 			return hop;
 		}
 		level = (unsigned)k;
-		hop.level = (uint8_t)level;
+		hop.level = hop.sibling = (uint8_t)level;
 		hop.flags = (uint8_t)((hdr->flags & ~NET_HDR_F_KEY_BIT) |
 				      (bit ? NET_HDR_F_KEY_BIT : 0));
 		a = hop_sibling(net, facet, level, hdr->flow, from, &hop.alternate);

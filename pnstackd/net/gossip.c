@@ -14,7 +14,8 @@
  *   SET     slot 1 | record REC_WIRE_LEN
  *   COMMIT  slots in all 1
  *   ROUTE   see route.c
- *   NBHD    see nbhd.c, PART route_part.c; their kinds and those above are followed by a length 2
+ *   NBHD    see nbhd.c, PART route_part.c, CUT cut.c; their kinds and those above are followed by
+ *           a length 2
  *   WANT    destination kind 1 | area 8: tell that route again, we lost it
  *   AGAIN   slot 1: tell that slot again, we could not take it
  *
@@ -126,8 +127,9 @@ void gossip_send(struct net *net, uint32_t adj, struct pn_time now)
 		pn_wr_u16(&w, nb->facet);
 		head = w.len;
 		build_again(nb, &w, now);
-		all = build_chain(net, f, nb, &w) && route_build(net, f, adj, &w) &&
-		      part_build(net, f, adj, &w) && nbhd_build(net, adj, &w);
+		all = build_chain(net, f, nb, &w) && cut_build(f, nb, &w) &&
+		      route_build(net, f, adj, &w) && part_build(net, f, adj, &w) &&
+		      nbhd_build(net, adj, &w);
 		PN_ASSERT(pn_wr_ok(&w));
 		nb->tx_dirty = !all;
 		if (w.len == head)
@@ -286,12 +288,14 @@ static void on_long(struct net *net, struct facet *f, uint32_t adj, unsigned kin
 {
 	struct pn_rd sub = pn_rd_sub(rd, pn_rd_u16(rd));
 
-	if (rd->bad || (kind != ENTRY_NBHD && kind != ENTRY_PART))
+	if (rd->bad || (kind != ENTRY_NBHD && kind != ENTRY_PART && kind != ENTRY_CUT))
 		return;
 	if (kind == ENTRY_NBHD)
 		nbhd_on_entry(net, adj, &sub);
-	else
+	else if (kind == ENTRY_PART)
 		part_on_entry(net, f, adj, &sub);
+	else
+		cut_on_entry(net, f, adj, &sub, now);
 	facet_poke(net, f, now);
 }
 

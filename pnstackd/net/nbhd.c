@@ -274,6 +274,8 @@ static void consider(struct search *s, const struct place *e, unsigned dist)
 	if (s->found && (dist > h->dist || (dist == h->dist && e->hops > h->hops)))
 		return;
 	cost = place_cost(s, e, dist);
+	if (e->place == PLACE_NEAR && dist > 0 && cut_ends(s->net, e->adj, dist - 1))
+		return;
 	if (cost == UINT32_MAX || part_better(s, e, dist, cost))
 		return;
 	if (s->found && dist == h->dist && e->hops == h->hops &&

@@ -170,6 +170,12 @@ bool route_part(const struct net *net, uint16_t facet, unsigned level, uint64_t 
 		uint32_t from, struct part_route *out);
 /** route_sibling_line() - the line of the area whose sibling that is; 0: there is none */
 uint64_t route_sibling_line(const struct net *net, uint16_t facet, unsigned level);
+/** route_detour() - the area whose children hang at @level is cut in two, and this is the smaller
+ *  part: the level of the sibling over which packets for the larger one go; -1: not so */
+int route_detour(const struct net *net, uint16_t facet, unsigned level);
+/** cut_ends() - Return: that neighbour has no way to its sibling at @level, but around, for it
+ *  is in the smaller part of an area that is cut in two */
+bool cut_ends(const struct net *net, uint32_t adj, unsigned level);
 /** route_shared() - Return: the neighbour is in our area whose sibling is at @level, too, and
  *  looks for the same ways there */
 bool route_shared(const struct net *net, uint32_t adj, unsigned level);
@@ -217,8 +223,8 @@ enum net_proto {                     /* what a network packet carries */
 /* Network header, NET_HDR_LEN bytes, all big-endian:
  *   0 proto 1 | 1 level 1 | 2 hop limit 2 | 4 flow label 2 | 6 flags 1 (bit 0:
  *   dst is a lookup key, bit 1: the child picked, bit 2: comes back, bit 3: sibling
- *   routes only, bits 6..7 ECN) | 7 replica/zero 1 | 8 dst tag 4 | 12 src tag 4 |
- *   16 dst 8 | 24 src 8 */
+ *   routes only, bits 6..7 ECN) | 7 replica of a key, else detour (fwd_hop.c) 1 |
+ *   8 dst tag 4 | 12 src tag 4 | 16 dst 8 | 24 src 8 */
 #define NET_HDR_LEN 32
 #define NET_HDR_F_KEY 1u             /* walk to the anchor of a key */
 #define NET_HDR_F_KEY_BIT 2u         /* the child that the walk picked at its level */
@@ -228,7 +234,8 @@ enum net_proto {                     /* what a network packet carries */
 #define NET_LEVEL_ANY 255            /* level field of a fresh packet; see fwd_hop.c */
 
 struct net_hdr {
-	uint8_t proto, level, flags, replica;
+	uint8_t proto, level, flags;
+	union { uint8_t replica, detour; };  /* to a key; to an address */
 	uint16_t hops, flow;
 	uint32_t dst_tag, src_tag;
 	uint64_t dst, src;

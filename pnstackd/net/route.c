@@ -233,7 +233,7 @@ bool route_via_feasible(const struct net *net, const struct facet *f, const stru
 uint32_t route_via_total(const struct net *net, const struct via *v)
 {
 	uint32_t m = (v->direct ? 0u : v->metric) + nb_cost(net, v->adj) +
-		     (via_last_resort(v) ? SHUN_COST : 0);
+		     (via_last_resort(v) || cut_border(net, v) ? SHUN_COST : 0);
 
 	return m < NET_METRIC_INF ? m : NET_METRIC_INF - 1;
 }

@@ -147,7 +147,9 @@
 #define peer_on_error FAKE_NAME(peer_on_error)
 #define peer_on_lookup_failed FAKE_NAME(peer_on_lookup_failed)
 #define peer_on_record FAKE_NAME(peer_on_record)
+#define cut_ends FAKE_NAME(cut_ends)
 #define route_alternate FAKE_NAME(route_alternate)
+#define route_detour FAKE_NAME(route_detour)
 #define route_hop FAKE_NAME(route_hop)
 #define route_metric FAKE_NAME(route_metric)
 #define route_part FAKE_NAME(route_part)
@@ -542,6 +544,21 @@ bool route_part(const struct net *net, uint16_t facet, unsigned level, uint64_t 
 					    .base = (uint8_t)base };
 		return true;
 	}
+	return false;
+}
+
+int route_detour(const struct net *net, uint16_t facet, unsigned level)
+{
+	(void)net;
+	(void)facet;
+	return w.lying_routes ? (int)(level + w_random() % (64 - level)) - 1 : -1;
+}
+
+bool cut_ends(const struct net *net, uint32_t adj, unsigned level)
+{
+	(void)net;
+	(void)adj;
+	(void)level;
 	return false;
 }
 

@@ -19,6 +19,7 @@
 	X(api_wire)	\
 	X(bytes)	\
 	X(config)	\
+	X(cut)		\
 	X(error)	\
 	X(fwd)		\
 	X(guard)	\

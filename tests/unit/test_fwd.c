@@ -100,6 +100,8 @@ static int walk(unsigned u, uint64_t dst, uint16_t flow, unsigned *shortcuts)
 			return -1;
 		CU_ASSERT_FATAL(n->adj[hop.adj].pub.kind != ADJ_INTERNAL);
 		CU_ASSERT(hop.level <= hdr.level);
+		CU_ASSERT(hop.detour >= hdr.detour);
+		hdr.detour = hop.detour;
 		if (hop.shortcut) {
 			CU_ASSERT(hop.level < hdr.level);
 			(*shortcuts)++;

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: ISC
+/* Areas that are cut in two: packets go around, before the tree has changed. */
+#include "tests/unit/ctl_lab.h"
+#include "pnstackd/net/fwd.h"
+
+/* Return: a packet from @from gets to @to's address; its header goes along */
+static bool gets_there(int from, int to)
+{
+	struct net_hdr hdr = { .dst = net_address(lab->net[to], 0), .level = NET_LEVEL_ANY };
+	uint32_t in = FWD_ADJ_NONE;
+	int at = from;
+
+	for (int hops = 0; hops < 64; hops++) {
+		struct fwd_hop hop = fwd_decide(lab->net[at], 0, &hdr, in);
+		int next = 0;
+
+		if (hop.verdict != FWD_SEND)
+			return hop.verdict == FWD_HERE && at == to;
+		CU_ASSERT(hop.detour >= hdr.detour);
+		hdr.level = hop.level;
+		hdr.detour = hop.detour;
+		while (!lab->net[next] || memcmp(net_id(lab->net[next]),
+						 adj_peek(lab->net[at], hop.adj)->id, PN_ID_LEN))
+			next++;
+		in = adj_to(next, at);
+		at = next;
+	}
+	return false;
+}
+
+/* A ring without one node is a line, and what was an arc may be both of its ends.  At once,
+ * long before anybody gives a dead leader up, all packets that are not for the smaller end
+ * arrive. */
+static void test_around(void)
+{
+	unsigned small = 0;
+
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		uint64_t before[LAB_NODES];
+		int dead = (int)(seed % 8);
+
+		line(seed, 8, true);
+		CU_ASSERT_FATAL(until_whole(PN_S(12)));
+		lab_run(lab, PN_S(4));
+		for (int i = 0; i < 8; i++)
+			before[i] = net_address(lab->net[i], 0);
+		net_goodbye(lab->net[dead], lab->now);
+		lab_run(lab, PN_MS(20));
+		lab_stop(lab, dead);
+		lab_run(lab, PN_MS(200));
+		for (int to = 0; to < 8; to++) {
+			if (to == dead)
+				continue;
+			CU_ASSERT_EQUAL(net_address(lab->net[to], 0), before[to]);
+			small += facet_of(to)->cut != 0;
+			for (int from = 0; from < 8 && !facet_of(to)->cut; from++)
+				CU_ASSERT(from == dead || from == to || gets_there(from, to));
+		}
+		done();
+	}
+	CU_ASSERT(small > 3);
+}
+
+/* What was cut is told, and told again when it is whole. */
+static void test_told(void)
+{
+	uint8_t msg[] = { CTL_UPDATE, 0, 0, ENTRY_CUT, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5 };
+	uint64_t bad;
+	uint32_t adj;
+
+	line(3, 4, true);
+	CU_ASSERT_FATAL(until_whole(PN_S(12)));
+	lab_run(lab, PN_S(4));
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(facet_of(i)->cut, 0);
+	adj = adj_to(0, 1);
+	ctl_on_msg(lab->net[0], adj, msg, sizeof(msg), lab->now);
+	CU_ASSERT_EQUAL(lab->net[0]->ctl->nbs[adj].cut, 5);
+	bad = counter(0, "ctl_malformed");
+	msg[5] = 7;                              /* a bit short: what follows is no entry */
+	ctl_on_msg(lab->net[0], adj, msg, sizeof(msg) - 1, lab->now);
+	CU_ASSERT_EQUAL(lab->net[0]->ctl->nbs[adj].cut, 5);
+	CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), bad + 1);
+	done();
+}
+
+static CU_TestInfo tests[] = {
+	{ "packets go around at once", test_around },
+	{ "what is told", test_told },
+	CU_TEST_INFO_NULL,
+};
+
+extern CU_SuiteInfo suite_cut;
+CU_SuiteInfo suite_cut = { .pName = "cut areas", .pTests = tests };
