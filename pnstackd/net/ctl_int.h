@@ -29,6 +29,7 @@
 /* Times.  See the theory of operation in tree.c. */
 #define TICK_MIN_NS PN_MS(10)        /* between two runs of one facet */
 #define GRACE_NS PN_MS(2500)         /* not listed by a living parent: detach after */
+#define CUT_GRACE_NS PN_MS(600)      /* the same for half an area, the other half being listed */
 #define LOST_NS PN_MS(1000)          /* no route to a leader for so long: it is gone */
 #define ORPHAN_NS PN_MS(2500)        /* the same, if somebody may succeed it */
 #define STEP_NS PN_S(5)              /* area and successor count as one for so long */
@@ -185,6 +186,7 @@ struct dest {
 	                            of that; 0: free entry */
 	uint8_t kind;            /* enum dest_kind */
 	uint8_t requests;
+	uint8_t level;           /* of a sibling: where it hangs */
 	bool own;                /* we are the source: leader, or border with a direct via */
 	uint8_t parts;           /* routes to parts of a sibling, index + 1 in those of the facet;
 	                            0 none */
@@ -354,7 +356,7 @@ void balance_on_offer(struct net *net, struct facet *f, uint64_t area, unsigned 
 bool area_same(const struct net *net, const struct facet *f, unsigned i, const struct rec *theirs);
 /** succeed_of() - Return: the record of who rightfully followed, at a neighbour; 0 none.
  *  Not counted */
-rec_ref succeed_of(struct net *net, const struct facet *f, rec_ref held);
+rec_ref succeed_of(struct net *net, const struct facet *f, const struct rec *below, rec_ref held);
 /** succeed_deputy() - whom to name in a record with these two children */
 uint64_t succeed_deputy(const struct net *net, const struct rec_child *other,
 			const struct rec *own);
@@ -447,6 +449,10 @@ void cut_duties(struct net *net, struct facet *f, struct pn_time now);
 bool cut_build(const struct facet *f, struct nb *nb, struct pn_wr *w);
 void cut_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd,
 		  struct pn_time now);
+/** cut_outnumbered() - Return: areas that we lead were cut in two, and most of their nodes are
+ *  beyond the cut, where the deputy goes on with them: we leave, with our part of the lowest
+ *  @piece: out, its index */
+bool cut_outnumbered(struct net *net, struct facet *f, unsigned *piece, struct pn_time now);
 /** cut_border() - Return: that neighbour, in the sibling itself, reaches little of it */
 bool cut_border(const struct net *net, const struct via *v);
 

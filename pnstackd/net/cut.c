@@ -22,9 +22,16 @@
  * large it is the one with bit 0.  So it is the same for both, as long as both have the same
  * record; if they have not, both may go on as before.
  *
+ * A leader who finds that of an area he leads most nodes are beyond the cut leaves it to them
+ * (cut_outnumbered()): with his own part, the child of the lowest area that is cut, he grafts
+ * again.  The deputy goes on with the area, as if the leader had died (succeed.c), and
+ * those many keep their addresses.
+ *
  * ENTRY_CUT, its kind followed by a length 2: bits, one for each slot of our chain 8 */
 #include "pnstackd/net/route_int.h"
 
+#define MOST 3                   /* times what we reach is in an area that we do not keep, */
+#define FEW 8                    /* if so many are beyond: hardly just the deputy died */
 #define CUT_NS PN_MS(30)         /* a way is missing for so long: new ones come sooner */
 
 /* Walking up our chain */
@@ -66,6 +73,25 @@ static uint64_t cut_areas(struct net *net, struct facet *f, struct pn_time now)
 			cut |= 1ull << i;
 	}
 	return cut;
+}
+
+bool cut_outnumbered(struct net *net, struct facet *f, unsigned *piece, struct pn_time now)
+{
+	struct reach w = {1, 1, 0};
+	unsigned i;
+
+	for (i = 1; i < f->chain.n; i++) {
+		const struct rec *r = facet_rec(net, f, i);
+
+		if (!r->parent || r->leader != f->node_id)
+			break;
+		reach_up(net, f, &w, i, LIST_NS, now);
+		if (w.lowest && w.all >= MOST * w.reached && w.all - w.reached >= FEW) {
+			*piece = w.lowest - 1;
+			return true;
+		}
+	}
+	return false;
 }
 
 void cut_duties(struct net *net, struct facet *f, struct pn_time now)

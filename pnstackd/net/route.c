@@ -534,6 +534,21 @@ static void fit_again(struct net *net, struct facet *f, struct dest *d, struct p
 		route_changed(net, f, d, now);
 }
 
+/* The sibling of an area.  If it hangs elsewhere now (balance.c) it is another one, and has
+ * not been missing for long. */
+static void dest_beside(struct net *net, struct facet *f, const struct rec *r, struct pn_time now)
+{
+	struct dest *d = dest_find(f, DEST_SIBLING, r->line);
+
+	if (!d)
+		d = dest_add(net, f, DEST_SIBLING, r->line, now);
+	if (!d || d->level == r->top)
+		return;
+	d->level = r->top;
+	if (!dest_alive(d))
+		d->lost_at = now;
+}
+
 /* Our chain changed: the destinations follow it. */
 void route_sync_dests(struct net *net, struct facet *f, struct pn_time now)
 {
@@ -546,8 +561,8 @@ void route_sync_dests(struct net *net, struct facet *f, struct pn_time now)
 		const struct rec *r = facet_rec(net, f, i);
 		struct dest *d;
 
-		if (r->parent && !dest_find(f, DEST_SIBLING, r->line))
-			dest_add(net, f, DEST_SIBLING, r->line, now);
+		if (r->parent)
+			dest_beside(net, f, r, now);
 		if (i == 0)
 			continue;
 		d = dest_find(f, DEST_LEADER, r->id);

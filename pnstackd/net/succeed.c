@@ -20,6 +20,11 @@
  *    `prev` of the next is sound.  The leader of that child then signs it anew with
  *    the new parent (succeed_adopt()).
  *  - What no deputy takes over within ORPHAN_NS falls apart as without one (tree.c).
+ *  - If the area is cut in two besides, the part that has LARGER times the nodes of the other
+ *    goes on with it, so that fewer get other addresses: a deputy in the smaller part leaves
+ *    it alone; and if the leader stood in the larger part, and led that child too, so that
+ *    it was succeeded first, then who did that is the *heir* of the whole.  A leader who finds
+ *    himself in the smaller part of what he leads leaves it to the deputy (cut.c).
  *
  * While the step spreads, area and successor count as the same (area_same()): for one
  * who has not gone it while the leader is lost to him, for one who has for STEP_NS.
@@ -37,6 +42,7 @@
  * stood below is gone or has no border any more: to keep such hollow areas would make
  * the tree that grows out of them too tall, so they fall apart. */
 #define HOLLOW 2
+#define LARGER 2                     /* times as many nodes: that part goes on with the area */
 #define HUB_LED 2                    /* facets of a hub that led areas around one node, */
 #define HUB_FACET 2                  /* one of them at least of this number */
 
@@ -48,6 +54,15 @@ static bool leader_lost(const struct facet *f, uint64_t area)
 	return d && !dest_alive(d);
 }
 
+/* Return: @leader leads what followed @own, the child in which the leader of @a was, and which
+ * he led as well.  If @a is cut in two that may be the larger part, and it has no deputy */
+static bool heir(const struct rec *a, const struct rec *own, uint64_t leader)
+{
+	const struct rec_child *c = &a->child[own->bit];
+
+	return own->leader == leader && own->prev && own->prev == c->id && c->leader == a->leader;
+}
+
 bool area_same(const struct net *net, const struct facet *f, unsigned i, const struct rec *theirs)
 {
 	const struct rec *r = facet_rec(net, f, i);
@@ -57,11 +72,13 @@ bool area_same(const struct net *net, const struct facet *f, unsigned i, const s
 	if (r->line != theirs->line)
 		return false;
 	if (theirs->prev == r->id)
-		return theirs->leader == r->deputy && leader_lost(f, r->id);
+		return leader_lost(f, r->id) &&
+		       (theirs->leader == r->deputy ||
+			(i > 0 && heir(r, facet_rec(net, f, i - 1), theirs->leader)));
 	return r->prev == theirs->id && pn_time_since(net->now, f->stepped[i]) < STEP_NS;
 }
 
-rec_ref succeed_of(struct net *net, const struct facet *f, rec_ref held)
+rec_ref succeed_of(struct net *net, const struct facet *f, const struct rec *below, rec_ref held)
 {
 	const struct rec *r = rec_at(&net->ctl->recs, held);
 	rec_ref best = 0;
@@ -77,7 +94,7 @@ rec_ref succeed_of(struct net *net, const struct facet *f, rec_ref held)
 
 			if (s->prev != r->id || s->line != r->line || s->base != r->base)
 				continue;
-			if (s->leader != r->deputy) {
+			if (s->leader != r->deputy && !heir(r, below, s->leader)) {
 				count(net, ctl_bad_deputy);
 				continue;
 			}
@@ -183,22 +200,41 @@ static bool hub_died(const struct net *net, const struct facet *f, const struct 
 	return many && n == HUB_LED;
 }
 
+/* Return: there is no way between the two children of area @i of our chain for long */
+static bool cut(const struct net *net, const struct facet *f, unsigned i)
+{
+	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);
+
+	return d && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS;
+}
+
 bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_time now)
 {
+	const struct rec *a, *own;
+	const struct rec_child *other;
+	uint32_t n, m;
+
 	PN_ASSERT(i > 0);
 	PN_ASSERT(i < f->chain.n);
-	return deputy_of(net, f, i) && !hub_died(net, f, facet_rec(net, f, i)) &&
-	       succeed_make(net, f, i, now);
+	a = facet_rec(net, f, i);
+	own = facet_rec(net, f, i - 1);
+	other = &a->child[1 - own->bit];
+	n = rec_count_value(a->child[own->bit].count);
+	m = other->id ? rec_count_value(other->count) : 0;
+	if (hub_died(net, f, a))
+		return false;
+	if (deputy_of(net, f, i) ? m >= LARGER * n && cut(net, f, i)
+				 : !heir(a, own, f->node_id) || n < LARGER * m || !cut(net, f, i))
+		return false;
+	return succeed_make(net, f, i, now);
 }
 
 uint64_t succeed_wait_ns(const struct net *net, const struct facet *f, unsigned i)
 {
 	const struct rec *a = facet_rec(net, f, i);
-	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);
 
 	/* Nobody comes; or only over a border within the area, and there is none for long. */
-	if (!a->deputy || a->deputy == f->node_id || hub_died(net, f, a) ||
-	    (d && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS))
+	if (!a->deputy || a->deputy == f->node_id || hub_died(net, f, a) || cut(net, f, i))
 		return LOST_NS;
 	return ORPHAN_NS;
 }

@@ -15,7 +15,10 @@
  *    sibling routes show it (route_sib()).  A listed child keeps its slot for
  *    LIST_NS of silence, a granted one for LEASE_NS until it is first seen;
  *  - it sees to it that its own area is listed by its parent.  If a living parent
- *    has not listed it, with this epoch and leader, for GRACE_NS, it detaches;
+ *    has not listed it, with this epoch and leader, for GRACE_NS, it detaches; sooner, if
+ *    it is plain that it will not (superseded(), rivalled());
+ *  - if what it leads is cut in two, and it is in the smaller part, it leaves that to
+ *    the other (cut.c);
  *  - if the parent's leader cannot be reached for LOST_NS, and nobody succeeds it
  *    (succeed.c), it detaches.
  *  - if the parent is the root and has no other child any more, it detaches, so that
@@ -171,7 +174,7 @@ static rec_ref parent_of(struct net *net, const struct facet *f, const struct re
 		    pn_time_since(net->now, f->stepped[i]) < STEP_NS)
 			area = facet_rec(net, f, i)->id;
 	ref = newest(net, f, &f->chain, area);
-	next = ref ? succeed_of(net, f, ref) : 0;
+	next = ref ? succeed_of(net, f, r, ref) : 0;
 	return next ? next : ref;
 }
 
@@ -398,10 +401,31 @@ void tree_detach(struct net *net, struct facet *f, unsigned i, struct pn_time no
 		tree_rebuild(net, f, now);
 }
 
+/* Return: our i-th area is half of one that was cut in two, and followed that; the parent @p
+ * still lists it: its leader lives, most likely */
+static bool rivalled(const struct net *net, const struct facet *f, unsigned i, const struct rec *p)
+{
+	const struct rec *r = facet_rec(net, f, i);
+
+	return r->prev && p->child[r->bit].id == r->prev && i > 0 &&
+	       !r->child[1 - facet_rec(net, f, i - 1)->bit].id;
+}
+
+/* Return: the deputy went on with our i-th area, and the parent @p lists that: never us again */
+static bool superseded(const struct net *net, const struct facet *f, unsigned i,
+		       const struct rec *p)
+{
+	const struct rec *r = facet_rec(net, f, i);
+	const struct rec_child *c = &p->child[r->bit];
+
+	return r->deputy && c->leader == r->deputy && c->id != r->id && c->id != r->prev;
+}
+
 /* Return: an area we lead has not been listed for too long */
 static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_time now)
 {
 	const struct rec *r = facet_rec(net, f, i), *p;
+	uint64_t grace = GRACE_NS;
 	const struct dest *d;
 
 	if (!r->parent)
@@ -413,12 +437,16 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 			f->bad[i] = PN_TIME_NEVER;
 			return false;
 		}
+		if (superseded(net, f, i, p))
+			return true;
+		if (rivalled(net, f, i, p))
+			grace = CUT_GRACE_NS;
 	}                                /* else: the parent's record is missing */
 	if (pn_time_is_never(f->bad[i]))
 		f->bad[i] = now;
-	if (pn_time_since(now, f->bad[i]) >= GRACE_NS)
+	if (pn_time_since(now, f->bad[i]) >= grace)
 		return true;
-	facet_poke(net, f, pn_time_add(f->bad[i], GRACE_NS));
+	facet_poke(net, f, pn_time_add(f->bad[i], grace));
 	return false;
 }
 
@@ -486,6 +514,10 @@ void tree_duties(struct net *net, struct facet *f, struct pn_time now)
 {
 	unsigned i;
 
+	if (cut_outnumbered(net, f, &i, now)) {
+		tree_detach(net, f, i, now);
+		return;
+	}
 	for (i = 0; i < f->chain.n; i++) {
 		if (facet_rec(net, f, i)->leader != f->node_id)
 			continue;

@@ -80,6 +80,17 @@ works()
 	fi
 }
 
+# at_most MOST FIGURE NAME: what the last simulation says, the mean over all crashes
+at_most()
+{
+	if sed -nE "s/^ *\"$2\": (.*),\$/\1/p" "$tmp/out" | awk -v m="$1" \
+	    '{ n++ } $1 > m { bad = 1 } END { exit !n || bad }'; then
+		ok "$3: $2 at most $1"
+	else
+		not_ok "$3: $2 at most $1"
+	fi
+}
+
 if [ -z "${SEED:-}" ]; then
 	refuses 2 "no topology" --seed 1
 	refuses 2 "a topology that is not there" --topology /nonexistent.json
@@ -123,6 +134,11 @@ if [ -z "${SEED:-}" ]; then
 
 	# One tenth drop: each way leads over one of them, and over the next when that is avoided
 	works 0.95 "droppers" --topology geometric:100 --byzantine drop:0.1 --byzantine-within 15
+
+	# Areas are cut in two: packets go around at once, and the larger part goes on with it
+	simulate "crashes of many" --topology geometric:300 --seed 5 --kill 12 --recover-within 15
+	at_most 0.2 outage_mean_s "crashes of many"
+	at_most 3 readdressed_mean "crashes of many"
 
 	# One tenth tell everybody that they are the best way to anywhere: no packet circles for
 	# long, nobody floods

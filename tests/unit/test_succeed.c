@@ -91,7 +91,7 @@ static void test_all_leaders(void)
 
 /* A successor shown by the neighbour at @adj in place of our @i-th area */
 static rec_ref shown(struct net *net, uint32_t adj, unsigned i, const struct net *by,
-		     uint64_t line_id)
+		     uint64_t line_id, const struct rec *below)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
 	const struct rec *a = facet_rec(net, &net->ctl->facets[0], i);
@@ -106,7 +106,7 @@ static rec_ref shown(struct net *net, uint32_t adj, unsigned i, const struct net
 	CU_ASSERT_FATAL(j >= 0);
 	rec_put(&net->ctl->recs, nb->chain.at[j]);
 	nb->chain.at[j] = rec_intern(&net->ctl->recs, &s, 0);
-	return succeed_of(net, &net->ctl->facets[0], net->ctl->facets[0].chain.at[i]);
+	return succeed_of(net, &net->ctl->facets[0], below, net->ctl->facets[0].chain.at[i]);
 }
 
 /* Only the deputy that the record names, only when the leader is lost. */
@@ -115,6 +115,7 @@ static void test_who_may(void)
 	struct net *net;
 	struct facet *f;
 	struct dest *d;
+	struct rec below;
 	unsigned top;
 	int led, x = 0, other = 0, deputy = -1;
 
@@ -135,7 +136,7 @@ static void test_who_may(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
 	/* the leader is there: nobody may */
 	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[deputy],
-			      root_of(x)->line), 0);
+			      root_of(x)->line, rec_of(x, top - 1)), 0);
 	CU_ASSERT_EQUAL(counter(x, "ctl_bad_deputy"), 0);
 	done();
 	ring(3, 6);
@@ -145,9 +146,10 @@ static void test_who_may(void)
 	d->metric = NET_METRIC_INF;
 	d->own = false;
 	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[other],
-			      root_of(x)->line), 0);
+			      root_of(x)->line, rec_of(x, top - 1)), 0);
 	CU_ASSERT_EQUAL(counter(x, "ctl_bad_deputy"), 1);
-	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 5) % 6), top, lab->net[deputy], 99), 0);
+	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 5) % 6), top, lab->net[deputy], 99,
+			      rec_of(x, top - 1)), 0);
 	done();
 	ring(3, 6);
 	net = lab->net[x];
@@ -156,7 +158,25 @@ static void test_who_may(void)
 	d->metric = NET_METRIC_INF;
 	d->own = false;
 	CU_ASSERT_NOT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[deputy],
-				  root_of(x)->line), 0);
+				  root_of(x)->line, rec_of(x, top - 1)), 0);
+	done();
+	/* or who followed the leader in the child that he led as well */
+	ring(3, 6);
+	net = lab->net[x];
+	f = facet_of(x);
+	d = dest_find(f, DEST_LEADER, root_of(x)->id);
+	d->metric = NET_METRIC_INF;
+	d->own = false;
+	below = *rec_of(x, top - 1);
+	below.bit = root_of(x)->child[1].leader == root_of(x)->leader;
+	below.prev = root_of(x)->child[below.bit].id;
+	below.leader = facet_of(other)->node_id;
+	CU_ASSERT_NOT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[other],
+				  root_of(x)->line, &below), 0);
+	below.bit = !below.bit;
+	below.prev = root_of(x)->child[below.bit].id;
+	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 5) % 6), top, lab->net[other],
+			      root_of(x)->line, &below), 0);
 	done();
 }
 
