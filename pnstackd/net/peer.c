@@ -16,9 +16,10 @@
  *
  * While KNOWN, errors from the network make doubt: no route to an address, or
  * somebody else has it.  The address is avoided for a second if there is another
- * one, and the peer is looked up again, at first at once, then after 0.5 s, 1 s
- * ... 8 s.  Six such lookups in a row without news (some 15 s: longer than the
- * network takes to find another way) end in FAILED.  A peer that nobody holds goes
+ * one, and the peer is looked up again, at first at once, then three times each after
+ * 0.5 s, 1 s, 2 s, 4 s: who was cut off for a second or two is found soon after.  Twelve
+ * such lookups in a row without news (some 18 s: longer than the network takes to find
+ * another way) end in FAILED.  A peer that nobody holds goes
  * back to NONE instead.
  * A peer that is talked to is also looked up when its record has reached a third
  * of its lifetime; if that fails nothing happens, its address is as good as
@@ -40,9 +41,10 @@
 #define WAIT_PER_PEER 8
 #define WAIT_ALL 64
 #define AVOID_NS PN_S(1)
-#define RELOOKUP_NS PN_MS(500)       /* doubled each time, */
-#define RELOOKUP_SHIFT_MAX 4         /* so often */
-#define FRUITLESS_MAX 6
+#define RELOOKUP_NS PN_MS(500)       /* doubled */
+#define RELOOKUP_TRIES 3             /* after so many each, */
+#define RELOOKUP_SHIFT_MAX 3         /* so often */
+#define FRUITLESS_MAX 12
 #define RESOLVE_NS PN_S(5)
 #define BUSY_NS PN_MS(50)            /* no room for a lookup: again after that, and as much more */
 #define CALM_NS PN_S(20)             /* without errors: doubts are forgotten */
@@ -497,7 +499,7 @@ static int peer_resolve(struct net *net, struct peer *p, struct pn_time now)
 /* There is doubt about a known peer: ask again, not too often. */
 static void peer_relookup(struct net *net, struct peer *p, struct pn_time now)
 {
-	unsigned shift = p->relookups < RELOOKUP_SHIFT_MAX ? p->relookups : RELOOKUP_SHIFT_MAX;
+	unsigned shift = pn_min(p->relookups / RELOOKUP_TRIES, RELOOKUP_SHIFT_MAX);
 
 	if (p->looking)
 		return;

@@ -246,7 +246,7 @@ static void lost(void)
 	CU_ASSERT(i < 400);
 	CU_ASSERT_EQUAL(ev.reason, NET_ERR_ROUTE);
 	CU_ASSERT_EQUAL(ev.peer, p);
-	CU_ASSERT(w_count(0, COUNT_peer_relookups) <= 8);
+	CU_ASSERT(w_count(0, COUNT_peer_relookups) <= 14);
 	w_end();
 }
 
