@@ -52,6 +52,7 @@
 #define NEWS_BURST 16384         /* entries that one neighbour may tell at once: a hub's list, */
 #define NEWS_NS PN_US(200)       /* and one more each */
 #define NEWS_RESET 64            /* to forget all costs so many */
+#define COST_STEP (NET_COST_UNIT / 4) /* links whose costs differ by less are as good */
 #define TAIL_MAX 1024            /* not in order yet; what goes is searched there one by one */
 
 static void place_move(struct place *e, uint64_t addr)
@@ -221,7 +222,7 @@ struct search {
 	unsigned home;               /* our own distance */
 	const struct part_route *part;
 	bool found;
-	uint32_t cost;
+	uint32_t cost, knows;
 	struct nbhd_hit *hit;
 };
 
@@ -264,10 +265,29 @@ static bool part_better(const struct search *s, const struct place *e, unsigned 
 	       s->part->metric <= cost + e->hops * NET_COST_UNIT + NET_COST_UNIT / 4;
 }
 
+/* How many places a neighbour told of: who has to look further had better know many */
+static uint32_t place_knows(const struct search *s, const struct place *e, unsigned dist)
+{
+	return dist == 0 || e->place == PLACE_OWN ? 0 : nbhd_of(s->net)->told[e->adj].count;
+}
+
+/* Is this place to be preferred to the one found, as near and over as many links? */
+static bool place_before(const struct search *s, const struct place *e, uint32_t cost,
+			 uint32_t knows)
+{
+	if (cost / COST_STEP != s->cost / COST_STEP)
+		return cost < s->cost;
+	if (knows != s->knows)
+		return knows > s->knows;
+	if (cost != s->cost)
+		return cost < s->cost;
+	return flow_weight(s->flow, e->adj) > flow_weight(s->flow, s->hit->adj);
+}
+
 static void consider(struct search *s, const struct place *e, unsigned dist)
 {
 	struct nbhd_hit *h = s->hit;
-	uint32_t cost;
+	uint32_t cost, knows;
 
 	if (nbhd_level(dist, e->hops) >= s->level)
 		return;
@@ -278,11 +298,11 @@ static void consider(struct search *s, const struct place *e, unsigned dist)
 		return;
 	if (cost == UINT32_MAX || part_better(s, e, dist, cost))
 		return;
-	if (s->found && dist == h->dist && e->hops == h->hops &&
-	    (cost > s->cost || (cost == s->cost && flow_weight(s->flow, e->adj) <=
-						   flow_weight(s->flow, h->adj))))
+	knows = place_knows(s, e, dist);
+	if (s->found && dist == h->dist && e->hops == h->hops && !place_before(s, e, cost, knows))
 		return;
 	s->found = true;
+	s->knows = knows;
 	s->cost = cost;
 	h->dist = (uint8_t)dist;
 	h->hops = e->hops;

@@ -38,7 +38,8 @@ static inline bool nbhd_aimed(unsigned level)
 }
 
 /** nbhd_nearest() - the known place nearest to @dst, by address; among equals the one
- *                   with fewer links, then the cheaper one, then by @flow
+ *                   with fewer links, then the cheaper one, then by who told of more places,
+ *                   but for @dst itself, then by @flow
  *  @at:    facet of ours: only what is in its network counts, not it itself
  *  @level: only what lowers a packet's level field below this, strictly
  *  @dear:  a link that costs more is not taken

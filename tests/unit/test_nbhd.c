@@ -198,6 +198,42 @@ static void crowded(void)
 	done();
 }
 
+/* Two neighbours know the same place: whichever knows more is asked for what is near it, but
+ * for the place itself flows are shared. */
+static void knows_more(void)
+{
+	uint64_t rel[20], place = UINT64_C(1) << 40;
+	struct nbhd_hit hit;
+	unsigned by[2] = { 0 };
+
+	nodes(4, 3);
+	start_all();
+	tie(0, 1);
+	tie(0, 2);
+	CU_ASSERT_FATAL(until_whole(PN_S(20)));
+	lab_run(lab, PN_S(1));
+	for (int more = 1; more <= 2; more++) {
+		rel[0] = place ^ net_address(lab->net[3 - more], 0);
+		tell(0, adj_to(0, 3 - more), 1, rel, 1);
+		rel[0] = place ^ net_address(lab->net[more], 0);
+		for (uint64_t i = 1; i < 20; i++)
+			rel[i] = UINT64_C(1) << 50 | i << 8;
+		tell(0, adj_to(0, more), 1, rel, 20);
+		nbhd_tick(lab->net[0], lab->now);
+		for (uint16_t flow = 0; flow < 50; flow++) {
+			CU_ASSERT(nbhd_nearest(lab->net[0], 0, place ^ 1, 255, ANY_COST, UINT32_MAX,
+					       flow, NULL, &hit));
+			CU_ASSERT_EQUAL(hit.adj, adj_to(0, more));
+			CU_ASSERT(nbhd_nearest(lab->net[0], 0, place, 255, ANY_COST, UINT32_MAX,
+					       flow, NULL, &hit));
+			by[hit.adj == adj_to(0, 1)]++;
+		}
+	}
+	CU_ASSERT(by[0] > 20);
+	CU_ASSERT(by[1] > 20);
+	done();
+}
+
 static void truncated(void)
 {
 	uint64_t rel[3] = { 1, UINT64_MAX, 0 };
@@ -236,6 +272,7 @@ static CU_TestInfo tests[] = {
 	{ "what went is forgotten", forgotten },
 	{ "a neighbour's neighbour", picks },
 	{ "one neighbour does not crowd out the others", crowded },
+	{ "who knows more", knows_more },
 	{ "truncated entries", truncated },
 	CU_TEST_INFO_NULL,
 };
