@@ -31,6 +31,9 @@
  * and so looks for the same sibling, is asked like that.  Each return costs a share of the
  * hop limit, so that a packet which the table has no room for does not travel for long.
  *
+ * A packet that left by a route to a part and is back to take the sibling route has not gone round:
+ * somebody further on has no such route any more, and may well send it over us.
+ *
  * Requests for newer sequence numbers (route_req.c) are led astray as well: those that come
  * round are noticed in the same table, and try another way a few times.
  *
@@ -70,7 +73,8 @@ struct seen {
 	uint16_t facet, to;          /* where it left, and over which adjacency */
 	uint16_t from;               /* over which it came first; NONE: our own */
 	uint8_t level;               /* field of the packet that left */
-	uint8_t sibling;             /* level of the route */
+	uint8_t sibling : 7;         /* level of the route */
+	uint8_t plain : 1;           /* it left with NET_HDR_F_PLAIN */
 };
 
 struct shun {
@@ -170,7 +174,8 @@ void circle_note(struct net *net, uint32_t from, const struct net_hdr *hdr, uint
 	*s = (struct seen){ .hash = hash, .at = (uint16_t)units(now), .facet = hop->facet, .from = first,
 			    .hops = from == FWD_ADJ_NONE ? 0 : hdr->hops,
 			    .to = (uint16_t)hop->adj, .level = hop->level,
-			    .sibling = hop->sibling };
+			    .plain = !!(hop->flags & NET_HDR_F_PLAIN),
+			    .sibling = hop->sibling & 0x7f };
 }
 
 /* Routes ----------------------------------------------------------------------------- */
@@ -303,7 +308,7 @@ bool circle_is_back(struct net *net, uint32_t from, const struct net_hdr *hdr, u
 		return true;
 	}
 	if (s->hash != hash || s->to == NONE || !seen_lives(s, now) || hdr->level < s->level ||
-	    (hdr->hops == s->hops && from != s->to))
+	    (hdr->hops == s->hops && from != s->to) || (!s->plain && hdr->flags & NET_HDR_F_PLAIN))
 		return false;
 	count(net, circle_returns);
 	*to = s->to;
