@@ -356,8 +356,10 @@ static void cand_add(struct net *net, struct facet *f, const struct join_msg *m,
 	if (!root || root->id != m->root || root->leader != f->node_id ||
 	    pn_time_before(now, f->pend_until))
 		return;
-	if (f->chain.n > 1 && facet_rec(net, f, f->chain.n - 2u)->bit &&
-	    !root->child[0].id) {    /* tree.c rids us of this root first */
+	/* A root with one child: tree.c rids us of it first, if it is we who lead the child.  If
+	 * somebody else does he does not know of this, and the root joins as it is. */
+	if (f->chain.n > 1 && facet_rec(net, f, f->chain.n - 2u)->bit && !root->child[0].id &&
+	    facet_rec(net, f, f->chain.n - 2u)->leader == f->node_id) {
 		f->met_at = now;
 		facet_poke(net, f, now);
 		return;
