@@ -43,8 +43,10 @@
  * back on purpose what came rightly by some neighbour keeps us from sending by
  * him what would end in his own hands.
  *
- * The table of packets is a sample when there are many: an entry stays for LIFE_NS, whoever comes
- * meanwhile.  One packet that is recognised is enough, since the route is the same for all.
+ * The table of packets is a sample when there are many: an entry stays for SEEN_KEEP_NS after the packet
+ * was here, whoever comes meanwhile, and then until its place is wanted, or for LIFE_NS.  One packet
+ * that is recognised is enough where there is another way, since the route is the same for all; where
+ * there is none each of them would go round to the end of its hop limit.
  */
 #include "pnstackd/net/circle.h"
 #include "pnstackd/net/ctl_int.h"
@@ -54,6 +56,7 @@
 #define NONE UINT16_MAX
 #define UNIT_SHIFT 20                /* times are kept in 2^20 ns, modulo 2^16 */
 #define LIFE_NS PN_MS(500)
+#define SEEN_KEEP_NS PN_MS(30)            /* round a small circle */
 #define REQUEST_NS PN_MS(200)        /* who starves repeats his later than that */
 #define SHUNS_PER_ADJ 4              /* routes shunned at a time, or lately, */
 #define SHUNS_MIN 16                 /* within these bounds, powers of two */
@@ -152,9 +155,15 @@ static uint32_t units(struct pn_time now)
 	return (uint32_t)(now.ns >> UNIT_SHIFT);
 }
 
+/* Return: the entry is in use, and younger than that */
+static bool seen_within(const struct seen *s, uint64_t ns, struct pn_time now)
+{
+	return s->hash && (uint16_t)(units(now) - s->at) <= ns >> UNIT_SHIFT;
+}
+
 static bool seen_lives(const struct seen *s, struct pn_time now)
 {
-	return s->hash && (uint16_t)(units(now) - s->at) <= LIFE_NS >> UNIT_SHIFT;
+	return seen_within(s, LIFE_NS, now);
 }
 
 static struct seen *seen_at(const struct net *net, uint32_t hash)
@@ -169,7 +178,7 @@ void circle_note(struct net *net, uint32_t from, const struct net_hdr *hdr, uint
 	uint16_t first = s->hash == hash && seen_lives(s, now) ? s->from : (uint16_t)from;
 
 	/* What aims at a place lowers the level, and nobody's route is used. */
-	if (hop->shortcut || hop->level == 0 || (s->hash != hash && seen_lives(s, now)))
+	if (hop->shortcut || hop->level == 0 || (s->hash != hash && seen_within(s, SEEN_KEEP_NS, now)))
 		return;
 	*s = (struct seen){ .hash = hash, .at = (uint16_t)units(now), .facet = hop->facet, .from = first,
 			    .hops = from == FWD_ADJ_NONE ? 0 : hdr->hops,
