@@ -188,6 +188,7 @@ struct dest {
 	uint8_t requests;
 	uint8_t level;           /* of a sibling: where it hangs */
 	bool own;                /* we are the source: leader, or border with a direct via */
+	bool had;                /* there was a route since it hangs there */
 	uint8_t parts;           /* routes to parts of a sibling, index + 1 in those of the facet;
 	                            0 none */
 	uint16_t vias;           /* list head, index + 1 */

@@ -50,12 +50,13 @@ static void reach_up(struct net *net, struct facet *f, struct reach *w, unsigned
 	uint32_t n = other->id ? rec_count_value(other->count) : 0;
 
 	w->all = (uint64_t)rec_count_value(r->child[own->bit].count) + n;
-	if (n && d && !dest_alive(d) && pn_time_since(now, d->lost_at) >= ns) {
+	/* One that was never reached is on its way, or an invention of the area's leader. */
+	if (n && d && d->had && !dest_alive(d) && pn_time_since(now, d->lost_at) >= ns) {
 		if (!w->lowest)
 			w->lowest = i;
 		return;
 	}
-	if (n && d && !dest_alive(d))
+	if (n && d && d->had && !dest_alive(d))
 		facet_poke(net, f, pn_time_add(d->lost_at, ns));
 	w->reached += n;
 }

@@ -290,6 +290,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 	d->metric = (uint16_t)best_total;
 	d->own = d->kind == DEST_SIBLING && best && best->direct;
 	if (best) {
+		d->had = true;
 		d->lost_at = PN_TIME_NEVER;
 		if (!via_last_resort(best))
 			d->requests = 0;
@@ -545,7 +546,8 @@ static void dest_beside(struct net *net, struct facet *f, const struct rec *r, s
 	if (!d || d->level == r->top)
 		return;
 	d->level = r->top;
-	if (!dest_alive(d))
+	d->had = dest_alive(d);
+	if (!d->had)
 		d->lost_at = now;
 }
 

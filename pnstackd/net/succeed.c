@@ -205,7 +205,7 @@ static bool cut(const struct net *net, const struct facet *f, unsigned i)
 {
 	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);
 
-	return d && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS;
+	return d && d->had && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS;
 }
 
 bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_time now)
