@@ -43,10 +43,11 @@
  * back on purpose what came rightly by some neighbour keeps us from sending by
  * him what would end in his own hands.
  *
- * The table of packets is a sample when there are many: an entry stays for SEEN_KEEP_NS after the packet
- * was here, whoever comes meanwhile, and then until its place is wanted, or for LIFE_NS.  One packet
- * that is recognised is enough where there is another way, since the route is the same for all; where
- * there is none each of them would go round to the end of its hop limit.
+ * The table of packets is a sample when there are many: an entry stays for SEEN_KEEP_NS after
+ * the packet was here, whoever comes meanwhile, and then until its place is wanted, or for
+ * LIFE_NS.  One packet that is recognised is enough where there is another way, since the
+ * route is the same for all; where there is none each of them would go round to the end of its
+ * hop limit.
  */
 #include "pnstackd/net/circle.h"
 #include "pnstackd/net/ctl_int.h"
@@ -178,9 +179,12 @@ void circle_note(struct net *net, uint32_t from, const struct net_hdr *hdr, uint
 	uint16_t first = s->hash == hash && seen_lives(s, now) ? s->from : (uint16_t)from;
 
 	/* What aims at a place lowers the level, and nobody's route is used. */
-	if (hop->shortcut || hop->level == 0 || (s->hash != hash && seen_within(s, SEEN_KEEP_NS, now)))
+	if (hop->shortcut || hop->level == 0)
 		return;
-	*s = (struct seen){ .hash = hash, .at = (uint16_t)units(now), .facet = hop->facet, .from = first,
+	if (s->hash != hash && seen_within(s, SEEN_KEEP_NS, now))
+		return;
+	*s = (struct seen){ .hash = hash, .at = (uint16_t)units(now),
+			    .facet = hop->facet, .from = first,
 			    .hops = from == FWD_ADJ_NONE ? 0 : hdr->hops,
 			    .to = (uint16_t)hop->adj, .level = hop->level,
 			    .plain = !!(hop->flags & NET_HDR_F_PLAIN),
