@@ -112,6 +112,7 @@ enum lookup_answer { ANSWER_RECORD, ANSWER_UNKNOWN, ANSWER_LONGER };
 #define LOOKUP_HINT LOOKUP_REPLICAS  /* "replica" of a record kept where its owner was */
 #define LOOKUP_LEFT 8                /* anchors of areas we left that are being told */
 #define HINT_NS PN_S(60)             /* so long a hint is good, see lookup_left.c */
+#define LOOKUP_QUERIES 64            /* identities asked for at once, at most */
 #define LOOKUP_WAITERS 128           /* net_lookup() tokens waiting: two for each query */
 #define LOOKUP_QUERY_WANT 144        /* length of a query: room for some addresses */
 #define LOOKUP_STEPS (TREE_SCOPES_MAX + LOOKUP_REPLICAS)
@@ -120,7 +121,7 @@ enum lookup_answer { ANSWER_RECORD, ANSWER_UNKNOWN, ANSWER_LONGER };
 #define LOOKUP_TIMER_OWN LOOKUP_QUERIES
 #define LOOKUP_TIMER_SCAN (LOOKUP_QUERIES + 1)
 #define LOOKUP_TIMER_LOCAL (LOOKUP_QUERIES + 2)       /* fwd.c */
-static_assert(LOOKUP_TIMER_LOCAL + 1 == LOOKUP_QUERIES + NET_LOOKUP_TIMERS, "told to net.c");
+static_assert(LOOKUP_TIMER_LOCAL + 1 == NET_LOOKUP_TIMERS, "told to net.c");
 
 #define STORED_NONE UINT32_MAX
 #define STORED_RAW 128               /* bytes of a record that an entry has room for */

@@ -33,7 +33,7 @@
 
 /* net_config_fit(): what a small node of a network that is known needs.  The tree's
  * height is at most 2 * log2(nodes) + 4; some levels more, for it gets there in steps. */
-#define FIT_SPARE_ADJS 1
+#define FIT_SPARE_ADJS 2
 #define FIT_SPARE_SHARE 16
 #define FIT_LEVELS     8
 #define FIT_NEAR       32
@@ -94,12 +94,12 @@ void *arena_take(struct arena *a, size_t count, size_t size)
 	return p;
 }
 
-static uint32_t heap_cap(const struct net_config *cfg)
+static uint32_t heap_cap(const struct net *net, const struct net_config *cfg)
 {
+	(void)net;
 	/* one timer for each; facets are at most one per adjacency */
-	return cfg->adj_max + net_limit(cfg->facet_max, cfg->adj_max) +
-	       net_limit(cfg->link_max, NET_LINK_MAX) + cfg->record_max + cfg->peer_max +
-	       net_limit(cfg->query_max, LOOKUP_QUERIES) + NET_LOOKUP_TIMERS + HEAP_SPARE;
+	return 2 * cfg->adj_max + net_limit(cfg->link_max, NET_LINK_MAX) + cfg->record_max +
+	       cfg->peer_max + NET_LOOKUP_TIMERS + HEAP_SPARE;
 }
 
 /* Return: the node, if there is memory */
@@ -107,11 +107,11 @@ static struct net *carve(struct arena *a, const struct net_config *cfg)
 {
 	struct net sizing = { 0 }, *real = arena_take(a, 1, sizeof(*real));
 	struct net *net = real ? real : &sizing;
-	struct pn_heap_entry **slots = arena_take(a, heap_cap(cfg), sizeof(*slots));
+	struct pn_heap_entry **slots = arena_take(a, heap_cap(net, cfg), sizeof(*slots));
 
 	net_events_carve(net, a, cfg);
 	if (real)
-		pn_heap_init(&net->timers, slots, heap_cap(cfg));
+		pn_heap_init(&net->timers, slots, heap_cap(net, cfg));
 	adj_carve(net, a, cfg);
 	ctl_carve(net, a, cfg);
 	fwd_carve(net, a, cfg);

@@ -375,9 +375,8 @@ void fwd_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 void lookup_carve(struct net *net, struct arena *a, const struct net_config *cfg);
 void lookup_init(struct net *net, const struct net_config *cfg, struct pn_time now);
 void lookup_expire(struct net *net, uint32_t index, struct pn_time now);   /* TIMER_LOOKUP */
-#define LOOKUP_QUERIES 64            /* identities asked for at once, at most */
-#define NET_LOOKUP_TIMERS 3          /* entries that lookup.c and fwd.c want in the heap,
-                                      * beside one per query, per record and per peer */
+#define NET_LOOKUP_TIMERS 67         /* entries that lookup.c and fwd.c want in the heap,
+                                      * beside one per record and one per peer */
 void lookup_record_expire(struct net *net, uint32_t index, struct pn_time now); /* TIMER_RECORD */
 void lookup_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr,
 		      const uint8_t *payload, size_t len, struct pn_time now);
