@@ -57,7 +57,7 @@
 #define NONE UINT16_MAX
 #define UNIT_SHIFT 20                /* times are kept in 2^20 ns, modulo 2^16 */
 #define LIFE_NS PN_MS(500)
-#define SEEN_KEEP_NS PN_MS(30)            /* round a small circle */
+#define SEEN_KEEP_NS PN_MS(30)       /* round a small circle */
 #define REQUEST_NS PN_MS(200)        /* who starves repeats his later than that */
 #define SHUNS_PER_ADJ 4              /* routes shunned at a time, or lately, */
 #define SHUNS_MIN 16                 /* within these bounds, powers of two */

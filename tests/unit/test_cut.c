@@ -84,9 +84,42 @@ static void test_told(void)
 	done();
 }
 
+/* All siblings of a node are out of reach.  Return: its areas that are cut then */
+static uint64_t cut_off(int node, bool had)
+{
+	struct facet *f = facet_of(node);
+
+	for (unsigned i = 0; i < f->dest_high; i++) {
+		struct dest *d = &f->dests[i];
+
+		if (!d->area || d->kind != DEST_SIBLING)
+			continue;
+		d->own = false;
+		d->metric = NET_METRIC_INF;
+		d->lost_at = (struct pn_time){ 0 };
+		d->had = had;
+	}
+	cut_duties(lab->net[node], f, lab->now);
+	return f->cut;
+}
+
+/* A sibling that is listed but was never reached may be an invention. */
+static void test_never_reached(void)
+{
+	line(3, 4, true);
+	CU_ASSERT_FATAL(until_whole(PN_S(12)));
+	lab_run(lab, PN_S(4));
+	for (int i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(cut_off(i, false), 0);
+		CU_ASSERT_NOT_EQUAL(cut_off(i, true), 0);
+	}
+	done();
+}
+
 static CU_TestInfo tests[] = {
 	{ "packets go around at once", test_around },
 	{ "what is told", test_told },
+	{ "never reached, not cut", test_never_reached },
 	CU_TEST_INFO_NULL,
 };
 

@@ -483,6 +483,55 @@ static void circles_end(void)
 	CU_ASSERT(steps[0] < 40 * (uint64_t)sent);
 }
 
+/* @hops: what is left of the limit when it comes to node 1 */
+static bool is_back(uint32_t hash, uint16_t hops, uint8_t flags)
+{
+	struct net_hdr hdr = { .level = 9, .hops = hops, .flags = flags };
+	uint32_t to, first;
+
+	return circle_is_back(w_net(1), 0, &hdr, hash, &to, &first, w.now);
+}
+
+static void note(uint32_t hash, uint8_t flags)
+{
+	struct net_hdr hdr = { .level = 9, .hops = 100 };
+	struct fwd_hop hop = { .verdict = FWD_SEND, .adj = 1, .level = 9, .flags = flags };
+
+	circle_note(w_net(1), 0, &hdr, hash, &hop, w.now);
+}
+
+/* An entry has its place for a moment, and then until somebody else wants it. */
+static void the_table_gives_way(void)
+{
+	w_line(3);
+	w_start(1, 16, 16);
+	w_net(1)->circle->mask = 0;
+	note(5, 0);
+	w_run(SEEN_KEEP_NS / 2);
+	note(7, 0);
+	CU_ASSERT(!is_back(7, 50, 0));
+	CU_ASSERT(is_back(5, 50, 0));
+	w_run(LIFE_NS / 2);
+	CU_ASSERT(is_back(5, 50, 0));
+	note(7, 0);
+	CU_ASSERT(is_back(7, 50, 0));
+	CU_ASSERT(!is_back(5, 50, 0));
+	w_end();
+}
+
+/* Who left by a part and is back for the sibling route has not gone round. */
+static void plain_is_no_circle(void)
+{
+	w_line(3);
+	w_start(1, 16, 16);
+	note(5, 0);
+	CU_ASSERT(!is_back(5, 50, NET_HDR_F_PLAIN));
+	CU_ASSERT(is_back(5, 50, 0));
+	note(7, NET_HDR_F_PLAIN);
+	CU_ASSERT(is_back(7, 50, NET_HDR_F_PLAIN));
+	w_end();
+}
+
 /* The same packet again over the same way is not a circle. */
 static void repetition_is_no_circle(void)
 {
@@ -536,6 +585,8 @@ static CU_TestInfo tests[] = {
 	{ "alternate", alternate },
 	{ "circles end", circles_end },
 	{ "repetition is no circle", repetition_is_no_circle },
+	{ "the table of packets gives way", the_table_gives_way },
+	{ "the other kind of route is no circle", plain_is_no_circle },
 	{ "next hop", next_hop },
 	CU_TEST_INFO_NULL,
 };
