@@ -148,6 +148,36 @@ enum byz_kind byz_kind_of(uint32_t node)
 	return byz.sim ? (enum byz_kind)byz.kind[node] : BYZ_HONEST;
 }
 
+bool byz_drops(void)
+{
+	return byz.sim && byz.chosen[BYZ_DROP] > 0;
+}
+
+static bool expelled(uint32_t by, uint32_t dropper)
+{
+	uint8_t id[PN_ID_LEN];
+	uint64_t left_ns;
+	size_t i;
+
+	if (byz_kind_of(dropper) != BYZ_DROP || !sim_node_live(byz.sim, by))
+		return false;
+	for (i = 0; net_expelled_at(byz.sim->nodes[by].net, i, id, &left_ns,
+				    sim_clock(byz.sim, by)); i++)
+		if (memcmp(id, byz.sim->nodes[dropper].id, PN_ID_LEN) == 0)
+			return true;
+	return false;
+}
+
+bool byz_parted(uint32_t edge)
+{
+	const uint32_t *node;
+
+	if (!byz_drops())
+		return false;
+	node = byz.sim->edges[edge].node;
+	return expelled(node[0], node[1]) || expelled(node[1], node[0]);
+}
+
 bool byz_lies(void)
 {
 	unsigned k;

@@ -58,6 +58,13 @@ void byz_tick(void);
 /** byz_kind_of() - what a node is, or will be; BYZ_HONEST: nothing special */
 enum byz_kind byz_kind_of(uint32_t node);
 
+/** byz_drops() - Return: there are nodes that drop, or will */
+bool byz_drops(void);
+
+/** byz_parted() - Return: one end of that link drops, and the other has expelled it for that.  It
+ *  may: who is behind a dropper is not to be reached */
+bool byz_parted(uint32_t edge);
+
 /** byz_lies() - Return: true if a node tells lies by now, so that a picture of all
  *  nodes need not make sense (one that only drops packets tells none) */
 bool byz_lies(void);

@@ -8,6 +8,7 @@
  * (termination).  Links are counted equal, so the shortest path is a
  * breadth-first search. */
 #include "tests/sim/measure.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/edge.h"
 #include "tests/sim/node.h"
 #include "tests/sim/snapshot.h"
@@ -34,7 +35,8 @@ static void distances(const struct sim *sim, uint32_t from, uint32_t *dist, uint
 			const struct sim_edge *e = &sim->edges[n->edges[i]];
 			uint32_t other = e->node[0] == at ? e->node[1] : e->node[0];
 
-			if (!sim_edge_usable(sim, n->edges[i]) || dist[other] != UINT32_MAX)
+			if (!sim_edge_usable(sim, n->edges[i]) || dist[other] != UINT32_MAX ||
+			    byz_parted(n->edges[i]))
 				continue;
 			if ((n->leaf || sim->nodes[other].leaf) &&
 			    net_root_id(n->net) != net_root_id(sim->nodes[other].net))

@@ -4,6 +4,7 @@
  * An adjacency counts only if both ends say that it is up and which facets it
  * joins: one that a side has given up, or does not know yet, connects nothing. */
 #include "tests/sim/snapshot.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/edge.h"
 #include "tests/sim/node.h"
 #include "tests/sim/util.h"
@@ -59,6 +60,14 @@ static void leaf_join(const struct sim *sim, uint32_t *parent, uint32_t leaf)
 	parent[leaf > best ? leaf : best] = leaf > best ? best : leaf;
 }
 
+static bool connects(const struct sim *sim, uint32_t edge)
+{
+	const struct sim_edge *e = &sim->edges[edge];
+
+	return sim_edge_usable(sim, edge) && !sim->nodes[e->node[0]].leaf &&
+	       !sim->nodes[e->node[1]].leaf && !byz_parted(edge);
+}
+
 uint32_t snapshot_components(const struct sim *sim, uint32_t *component)
 {
 	uint32_t n = sim->topo->node_count, i, count = 0;
@@ -70,8 +79,7 @@ uint32_t snapshot_components(const struct sim *sim, uint32_t *component)
 		const struct sim_edge *e = &sim->edges[i];
 		uint32_t a, b;
 
-		if (!sim_edge_usable(sim, i) || sim->nodes[e->node[0]].leaf ||
-		    sim->nodes[e->node[1]].leaf)
+		if (!connects(sim, i))
 			continue;
 		a = leader_of(parent, e->node[0]);
 		b = leader_of(parent, e->node[1]);

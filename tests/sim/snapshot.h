@@ -12,7 +12,8 @@ struct sim;
 void snapshot_take(struct snapshot *s, const struct sim *sim);
 void snapshot_free(struct snapshot *s);
 
-/** snapshot_components() - of the physical graph of live nodes
+/** snapshot_components() - of the physical graph of live nodes; a link to a dropper who is
+ *  expelled at its other end is none
  *  @component: out, one per node; UINT32_MAX: not live
  *  Return: how many */
 uint32_t snapshot_components(const struct sim *sim, uint32_t *component);

@@ -9,6 +9,7 @@
  * connected, from its start until the answer's time was over.  Nodes that came
  * a moment ago are not asked about: they may not be registered yet. */
 #include "tests/sim/traffic.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/edge.h"
 #include "tests/sim/node.h"
 #include "tests/sim/measure.h"
@@ -27,9 +28,12 @@
 
 const uint32_t *traffic_components(struct traffic *t)
 {
-	if (t->component_changes != t->sim->changes) {
+	/* droppers are expelled, and let in again, at any time */
+	if (t->component_changes != t->sim->changes ||
+	    (byz_drops() && t->component_ns != t->sim->now.ns)) {
 		snapshot_components(t->sim, t->component);
 		t->component_changes = t->sim->changes;
+		t->component_ns = t->sim->now.ns;
 	}
 	return t->component;
 }

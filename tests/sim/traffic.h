@@ -67,7 +67,7 @@ struct traffic {
 	uint32_t question_count, question_cap, closed;
 	uint32_t ping_count, ping_answered; /* of all groups */
 	uint32_t *component;	/* of nodes, as of: */
-	uint64_t component_changes;
+	uint64_t component_changes, component_ns;
 	struct probe *probes;	/* ring of probe_slots */
 	uint32_t probe_slots;
 	uint64_t probe_sent, probe_arrived, probe_wrong, probe_twice;
