@@ -294,10 +294,13 @@ static void parts_select(struct net *net, struct facet *f, const struct dest *d,
 {
 	struct parts *p = parts_of(net, f, d);
 	int own = dest_index(net, f, d);
-	unsigned base = d->selected ? via_sib(net, via_at(net, d->selected))->base : 0, i;
+	unsigned base = 0, i;
 
 	if (!p)
 		return;
+	/* What was told of a sibling that is none of ours (any more) nobody has judged. */
+	if (own >= 0 && d->selected)
+		base = via_sib(net, via_at(net, d->selected))->base;
 	for_each_nb(net, f, a)
 		if (own < 0 || !(net->ctl->nbs[a].inside >> own & 1))
 			pv_drop(net, p, a);

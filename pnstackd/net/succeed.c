@@ -205,7 +205,15 @@ static bool cut(const struct net *net, const struct facet *f, unsigned i)
 {
 	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);
 
-	return d && d->had && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS;
+	return d && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS;
+}
+
+/* The same where there was one: the other child is no invention of the area's leader */
+static bool torn(const struct net *net, const struct facet *f, unsigned i)
+{
+	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);
+
+	return d && d->had && cut(net, f, i);
 }
 
 bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_time now)
@@ -223,8 +231,8 @@ bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_t
 	m = other->id ? rec_count_value(other->count) : 0;
 	if (hub_died(net, f, a))
 		return false;
-	if (deputy_of(net, f, i) ? m >= LARGER * n && cut(net, f, i)
-				 : !heir(a, own, f->node_id) || n < LARGER * m || !cut(net, f, i))
+	if (deputy_of(net, f, i) ? m >= LARGER * n && torn(net, f, i)
+				 : !heir(a, own, f->node_id) || n < LARGER * m || !torn(net, f, i))
 		return false;
 	return succeed_make(net, f, i, now);
 }
