@@ -16,8 +16,8 @@
  *    is feasible if its sequence number is newer than, or its metric smaller than,
  *    what we ever advertised ourselves for that source (struct fd; 3.5.1).  Only
  *    feasible routes are used, so there is no loop;
- *  - when only unfeasible ones are left, the source is asked for a newer number
- *    (3.8.1.2); the request follows the selected routes towards it;
+ *  - when only unfeasible ones are left, or the one in use is about to become so, the source is
+ *    asked for a newer number (3.8.1.2); the request follows the selected routes towards it;
  *  - what is gone is retracted at once (metric NET_METRIC_INF).
  * A border's own direct neighbours in the sibling are vias as well, with the border
  * as the source and nothing to be compared: they cannot loop.
@@ -294,8 +294,10 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		d->lost_at = PN_TIME_NEVER;
 		if (!via_last_resort(best))
 			d->requests = 0;
-		if (!best->direct)
+		if (!best->direct) {
 			fd_update(net, d, best->router, best->seqno, d->metric);
+			route_refresh(net, d, best, now);
+		}
 	} else {
 		if (pn_time_is_never(d->lost_at)) {
 			d->lost_at = now;

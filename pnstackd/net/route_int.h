@@ -77,5 +77,7 @@ uint32_t route_via_total(const struct net *net, const struct via *v);
 void route_changed(struct net *net, struct facet *f, struct dest *d, struct pn_time now);
 /** route_request() - nothing feasible is left: ask */
 void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now);
+/** route_refresh() - @v, in use, may not get much worse before it is unfeasible: ask now */
+void route_refresh(struct net *net, struct dest *d, const struct via *v, struct pn_time now);
 
 #endif

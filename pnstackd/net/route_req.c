@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* route_req.c - when only unfeasible routes are left: ask the source for a newer number
+/* route_req.c - when only unfeasible routes are left, or soon will be: ask the source for a
+ * newer number
  *
  * The request goes hop by hop along the routes to the source (RFC 8966 3.8.1.2), which then
  * raises its number; or to the first node whose own route has such a number, which tells
@@ -11,6 +12,7 @@
 #include "pnstackd/net/route_int.h"
 
 #define REQUEST_EVERY_NS PN_MS(250)
+#define REFRESH_NS PN_MS(500)
 #define REQUEST_HOPS 250
 #define REQUEST_BURST 128
 #define REQUEST_AGAIN 6          /* so often the same is sent on once more */
@@ -69,6 +71,18 @@ void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_t
 		d->requests++;
 	d->next_request = pn_time_add(now, REQUEST_EVERY_NS << (d->requests - 1));
 	facet_poke(net, f, d->next_request);
+}
+
+void route_refresh(struct net *net, struct dest *d, const struct via *v, struct pn_time now)
+{
+	const struct fd *fd = route_fd(d, v->router);
+
+	if (!fd || fd->seqno != v->seqno || !pn_time_due(d->next_request, now) ||
+	    (fd->metric - v->metric) * 4 > nb_cost(net, v->adj) * 3)
+		return;
+	request_send(net, v->adj, d->kind, d->area, via_router(net, v), (uint16_t)(fd->seqno + 1),
+		     REQUEST_HOPS, now);
+	d->next_request = pn_time_add(now, REFRESH_NS);
 }
 
 /* The neighbour through which a request for @router gets closer to it; one that was here

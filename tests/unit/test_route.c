@@ -125,6 +125,32 @@ static void test_feasible(void)
 	done();
 }
 
+/* A route in use that gets worse is renewed before it is unfeasible: it is never lost. */
+static void test_refresh(void)
+{
+	int x = 1, y = 2;
+	struct dest *d = any_star(&x, &y);
+	uint16_t cost = (uint16_t)nb_cost(lab->net[0], adj_to(0, x));
+	uint64_t asked;
+
+	tell(0, x, d, 10, 100);
+	tell(0, y, d, 10, NET_METRIC_INF);
+	lab_run(lab, PN_S(1));
+	asked = counter(0, "route_requests");
+	tell(0, x, d, 10, (uint16_t)(100 + cost / 8));
+	CU_ASSERT_EQUAL(counter(0, "route_requests"), asked);
+	tell(0, x, d, 10, (uint16_t)(100 + cost / 2));
+	CU_ASSERT_EQUAL(counter(0, "route_requests"), asked + 1);
+	tell(0, x, d, 10, (uint16_t)(100 + cost - 1));   /* not for each change */
+	CU_ASSERT_EQUAL(counter(0, "route_requests"), asked + 1);
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, x));
+	d->next_request = lab->now;
+	tell(0, x, d, 11, (uint16_t)(100 + cost));       /* renewed: far from the bound again */
+	CU_ASSERT_EQUAL(counter(0, "route_requests"), asked + 1);
+	CU_ASSERT_EQUAL(d->metric, 100 + 2 * cost);
+	done();
+}
+
 /* A little better waits, much better does not, and what is lost is replaced at once. */
 static void test_hold(void)
 {
@@ -369,6 +395,7 @@ static void test_alternate(void)
 
 static CU_TestInfo tests[] = {
 	{ "feasibility", test_feasible },
+	{ "asked for in time", test_refresh },
 	{ "a little better waits", test_hold },
 	{ "the leader alone is the source", test_wrong_source },
 	{ "too cheap", test_too_cheap },
