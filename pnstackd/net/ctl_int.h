@@ -242,6 +242,7 @@ struct facet {
 	uint8_t cand_count;
 	struct pn_time decide_at;
 	struct pn_time pend_until;
+	struct pn_time ask_at;   /* meanwhile: ask again then */
 	struct pn_time met_at;   /* our half empty root met another network */
 	uint64_t pend_root;      /* the root that asked */
 	bool part_dirty;         /* routes to parts are to be chosen again, */

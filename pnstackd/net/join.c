@@ -12,7 +12,8 @@
  *  2 The leader of S collects, longer the taller S is, so that small networks
  *    merge first.  It picks the candidate that gives the lowest tree, then the lowest
  *    slot, but rather one TIE_LEVELS higher if there is another to the same area or it is
- *    within a node, so that S does not hang by one link, and asks x, by address (ASK).
+ *    within a node, so that S does not hang by one link, and asks x, by address (ASK); again
+ *    every ASK_AGAIN_NS, as none of these steps is sure to arrive.
  *  3 x hands the request to y over their link (JOIN), y to the leader of the area
  *    that owns the slot, up its leader route (CLAIM).
  *  4 That leader is the only one that can give the slot away.  It refuses, with an
@@ -49,6 +50,7 @@
 enum join_op { CANDIDATE = 1, ASK, JOIN, CLAIM, REFUSE, REFUSED, JOINED, MOVE };
 
 #define JOIN_LEN 58              /* without the record */
+#define ASK_AGAIN_NS PN_MS(200)  /* a request, or what comes of it, may get lost on its way */
 #define FACET_FEW 5              /* see border_waits() */
 #define JOIN_HOPS 255
 #define TIE_LEVELS 3             /* hanging by more than one link is worth a slot so much higher */
@@ -417,28 +419,33 @@ static const struct cand *cand_best(const struct facet *f)
 	return best;
 }
 
+/* Ask for what was picked: cand[0], to which nothing is added while we wait */
+static void ask(struct net *net, struct facet *f, const struct rec *root, struct pn_time now)
+{
+	const struct cand *c = &f->cand[0];
+	struct join_msg m = {.op = ASK, .hops = JOIN_HOPS, .has_rec = true, .root = root->id,
+			     .root_epoch = root->epoch, .border_adj = c->border_adj,
+			     .border_addr = c->border_addr, .dest_root = c->dest,
+			     .level = c->level, .height = c->height, .rec = *root};
+
+	f->ask_at = pn_time_add(now, ASK_AGAIN_NS + PN_MS(10) * c->hops);
+	send_to(net, f, c->border_addr, &m, now);
+}
+
 static void decide(struct net *net, struct facet *f, struct pn_time now)
 {
 	const struct rec *root = facet_root_rec(net, f);
 	const struct cand *c = cand_best(f);
-	struct join_msg m = {.op = ASK, .hops = JOIN_HOPS, .has_rec = true};
 
 	f->cand_count = 0;
 	f->decide_at = PN_TIME_NEVER;
 	if (!root || root->leader != f->node_id || !c)
 		return;
-	m.root = root->id;
-	m.root_epoch = root->epoch;
-	m.border_adj = c->border_adj;
-	m.border_addr = c->border_addr;
-	m.dest_root = c->dest;
-	m.level = c->level;
-	m.height = c->height;
-	m.rec = *root;
+	f->cand[0] = *c;
 	f->pend_root = root->id;
-	f->pend_until = pn_time_add(now, PEND_NS + PN_MS(10) * c->hops);
+	f->pend_until = pn_time_add(now, PEND_NS + PN_MS(10) * f->cand[0].hops);
 	count(net, tree_joins);
-	send_to(net, f, c->border_addr, &m, now);
+	ask(net, f, root, now);
 }
 
 void join_expire(struct net *net, struct facet *f, struct pn_time now)
@@ -450,6 +457,11 @@ void join_expire(struct net *net, struct facet *f, struct pn_time now)
 	if (pn_time_due(f->decide_at, now))
 		decide(net, f, now);
 	facet_poke(net, f, f->decide_at);
+	if (!root || root->leader != f->node_id || !pn_time_before(now, f->pend_until))
+		return;
+	if (pn_time_due(f->ask_at, now))
+		ask(net, f, root, now);
+	facet_poke(net, f, f->ask_at);
 }
 
 static void refused(struct facet *f, const struct join_msg *m)
@@ -585,6 +597,15 @@ static bool grant(struct net *net, struct facet *f, const struct join_msg *m, st
 	return grant_new_parent(net, f, (unsigned)at, m->level, &m->rec, now);
 }
 
+/* Granted before: the leader asks again as long as it has not heard of that. */
+static bool listed(const struct net *net, const struct facet *f, const struct join_msg *m)
+{
+	for (unsigned i = 1; i < f->chain.n; i++)
+		if (rec_lists(facet_rec(net, f, i), m->root, m->root_epoch, m->rec.leader) >= 0)
+			return true;
+	return false;
+}
+
 static void claim(struct net *net, struct facet *f, const struct join_msg *m, struct pn_time now)
 {
 	const struct rec *root = facet_root_rec(net, f);
@@ -594,7 +615,7 @@ static void claim(struct net *net, struct facet *f, const struct join_msg *m, st
 		count(net, ctl_malformed);
 		return;
 	}
-	if (!root || chain_find(net, &f->chain, m->root) >= 0) {
+	if (!root || chain_find(net, &f->chain, m->root) >= 0 || listed(net, f, m)) {
 		count(net, ctl_stale);   /* in already: an old request, or an old record replayed */
 		return;
 	}

@@ -133,11 +133,37 @@ static void test_lease(void)
 	CU_ASSERT_EQUAL(root_of(1)->base, 2);
 	CU_ASSERT(lab_merged(lab, 0, 1));
 	CU_ASSERT_EQUAL(rec_count_value(root_of(1)->count), 3);
+	ask(JOIN_OP, 0, 0, 2, false);            /* once more, as it has not heard yet */
+	lab_run(lab, PN_MS(100));
+	CU_ASSERT_EQUAL(counters("tree_grants"), 2);
+	CU_ASSERT_EQUAL(counters("tree_refusals"), 0);
+	CU_ASSERT_EQUAL(counters("ctl_stale"), 1);
 	/* nobody comes: the slot is free again, and the tree as low as before */
 	lab_run(lab, PN_S(5));
 	CU_ASSERT(lab_merged(lab, 0, 1));
 	CU_ASSERT_EQUAL(root_of(0)->base, 1);
 	CU_ASSERT_EQUAL(rec_count_value(root_of(1)->count), 2);
+	done();
+}
+
+/* What a node sends is lost for a moment when it has asked to join. */
+static bool lose_first(struct lab *l, int wire, int from, struct pn_pkt *pkt)
+{
+	static struct pn_time until;
+
+	(void)wire; (void)from; (void)pkt;
+	if (!counter(2, "tree_joins"))
+		until = pn_time_add(l->now, PN_MS(50));
+	return !counter(2, "tree_joins") || !pn_time_before(l->now, until);
+}
+
+static void test_asked_again(void)
+{
+	pair_and_stranger(2);
+	tie(1, 2);
+	lab->tap = lose_first;
+	CU_ASSERT(until_whole(PN_S(5)));
+	CU_ASSERT_EQUAL(counter(2, "tree_joins"), 1);   /* it has not begun anew */
 	done();
 }
 
@@ -680,6 +706,7 @@ static void test_pool_full(void)
 static CU_TestInfo tests[] = {
 	{ "slots", test_slots },
 	{ "a lease runs out", test_lease },
+	{ "a request that was lost", test_asked_again },
 	{ "joins refused", test_refused },
 	{ "no say from outside", test_foreign },
 	{ "slots for one adjacency", test_budget },
