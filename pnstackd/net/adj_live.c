@@ -39,7 +39,9 @@
  * 1 ms, growing to 8 units at 100 ms; and more where the rate is known to be
  * low; times the expected transmissions (ETX),
  * from the loss of hellos both ways.  It changes only if it would be more than
- * 12 % different for COST_HOLD_NS.
+ * 12 % different for COST_HOLD_NS; and then rises by no more than COST_RISE, unless it doubles:
+ * what is measured by a few hellos goes up and down, and routes that get worse by more than
+ * one link at once are unfeasible farther on (route.c).
  *
  * All timers of an adjacency are one entry of the heap, armed by live_rearm()
  * for the earliest of them; adj_expire() looks what is due:
@@ -65,6 +67,7 @@
 #define HEARD_MIN      8           /* hellos before loss is believed */
 #define RATE_FULL_BPS  UINT64_C(1000000000)
 #define RATE_COST_MAX  (4 * NET_COST_UNIT)
+#define COST_RISE (NET_COST_UNIT / 2)
 #define COST_MAX       (64 * NET_COST_UNIT)
 #define TUNNEL_MIN_NS  PN_MS(1)
 #define TUNNEL_MAX_NS  PN_MS(100)
@@ -143,6 +146,8 @@ static void cost_check(struct net *net, uint32_t i, struct pn_time now)
 	if (pn_time_since(now, a->cost_since) < COST_HOLD_NS)
 		return;
 	a->cost_since = PN_TIME_NEVER;
+	if (cost > p->cost && cost < 2 * p->cost)
+		cost = (uint16_t)pn_min(cost, p->cost + COST_RISE);
 	p->cost = cost;
 	ctl_on_cost(net, i, now);
 }

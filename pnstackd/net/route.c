@@ -20,7 +20,8 @@
  *    asked for a newer number (3.8.1.2); the request follows the selected routes towards it;
  *  - what is gone is retracted at once (metric NET_METRIC_INF).
  * A border's own direct neighbours in the sibling are vias as well, with the border
- * as the source and nothing to be compared: they cannot loop.
+ * as the source and nothing to be compared: they cannot loop.  If these get dearer it tells so
+ * under a new number.
  *
  * A leader raises its number every BEAT_NS * 2^(level/2).  If a route to a leader
  * has not seen a new number for several beats it is dropped: the backstop for
@@ -286,6 +287,8 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		best = via_at(net, d->selected);
 		best_total = route_via_total(net, best);
 	}
+	if (best && best->direct && d->own && best_total > d->metric)
+		d->seqno++;              /* so nobody finds it unfeasible */
 	d->selected = via_ref(net, best);
 	d->metric = (uint16_t)best_total;
 	d->own = d->kind == DEST_SIBLING && best && best->direct;

@@ -38,7 +38,7 @@ static void test_rate(void)
  * does, once, and its end, too */
 static void test_hysteresis(void)
 {
-	uint16_t last;
+	uint16_t last, now;
 	unsigned changes = 0;
 
 	pair(4);
@@ -58,8 +58,11 @@ static void test_hysteresis(void)
 		lab_run(lab, PN_MS(100));
 		if (!adj_at(lab->net[0], 0))
 			break;
-		changes += adj_at(lab->net[0], 0)->cost != last;
-		last = adj_at(lab->net[0], 0)->cost;
+		now = adj_at(lab->net[0], 0)->cost;
+		changes += now != last;
+		/* by little, or far too much for that to matter */
+		CU_ASSERT(now <= last + NET_COST_UNIT / 2 || now >= 2 * last);
+		last = now;
 	}
 	CU_ASSERT(changes <= 25);               /* not more often than each 5 s */
 	CU_ASSERT(last > NET_COST_UNIT * 3 / 2);

@@ -151,6 +151,35 @@ static void test_refresh(void)
 	done();
 }
 
+/* A border whose own link gets dearer tells so under a new number: nobody need starve. */
+static void test_border_cost(void)
+{
+	struct net *net;
+	struct facet *f;
+	struct dest *d = NULL;
+	uint16_t seqno, adj;
+
+	line(3, 2, false);
+	CU_ASSERT_FATAL(until_whole(PN_S(10)));
+	net = lab->net[0];
+	f = facet_of(0);
+	for (unsigned i = 0; i < f->dest_high; i++)
+		if (f->dests[i].area && f->dests[i].kind == DEST_SIBLING)
+			d = &f->dests[i];
+	CU_ASSERT_FATAL(d && d->own);
+	seqno = d->seqno;
+	adj = via_at(net, d->selected)->adj;
+	adj_at(net, adj)->cost = 50;
+	ctl_on_cost(net, adj, lab->now);
+	CU_ASSERT_EQUAL(d->metric, 50);
+	CU_ASSERT_EQUAL(d->seqno, (uint16_t)(seqno + 1));
+	adj_at(net, adj)->cost = 40;
+	ctl_on_cost(net, adj, lab->now);
+	CU_ASSERT_EQUAL(d->metric, 40);
+	CU_ASSERT_EQUAL(d->seqno, (uint16_t)(seqno + 1));
+	done();
+}
+
 /* A little better waits, much better does not, and what is lost is replaced at once. */
 static void test_hold(void)
 {
@@ -396,6 +425,7 @@ static void test_alternate(void)
 static CU_TestInfo tests[] = {
 	{ "feasibility", test_feasible },
 	{ "asked for in time", test_refresh },
+	{ "a border's link gets dearer", test_border_cost },
 	{ "a little better waits", test_hold },
 	{ "the leader alone is the source", test_wrong_source },
 	{ "too cheap", test_too_cheap },
