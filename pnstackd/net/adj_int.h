@@ -226,6 +226,9 @@ struct adj {
 	uint8_t heard_of;            /* bits of the map in use */
 	uint8_t peer_heard, peer_of; /* what it told of ours */
 	uint64_t srtt_ns, rttvar_ns; /* 0: unknown */
+	uint64_t mean_ns;            /* the same over MEAN_SAMPLES, for the cost, */
+	uint8_t mean_of;             /* or as many as there were */
+	int8_t side;                 /* so many in a row were longer, or (below 0) shorter */
 	struct pn_time cost_since;   /* another cost would be right; NEVER: no */
 
 	struct split split[SPLIT_SLOTS];

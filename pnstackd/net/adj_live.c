@@ -36,12 +36,12 @@
  * not counted.
  *
  * Cost: configured, or NET_COST_UNIT for Ethernet and for a tunnel of up to
- * 1 ms, growing to 8 units at 100 ms; and more where the rate is known to be
- * low; times the expected transmissions (ETX),
- * from the loss of hellos both ways.  It changes only if it would be more than
- * 12 % different for COST_HOLD_NS; and then rises by no more than COST_RISE, unless it doubles:
- * what is measured by a few hellos goes up and down, and routes that get worse by more than
- * one link at once are unfeasible farther on (route.c).
+ * 1 ms, growing to 8 units at 100 ms, as the mean over MEAN_SAMPLES; and more where the
+ * rate is known to be low; times the expected transmissions (ETX), from the loss of hellos
+ * both ways.  It changes only if for COST_HOLD_NS it would be more than 12 % different, and
+ * by more than what round trips differ by anyway; and then rises by no more than COST_RISE,
+ * unless it doubles: what is measured by a few hellos goes up and down, and routes that get
+ * worse by more than one link at once are unfeasible farther on (route.c).
  *
  * All timers of an adjacency are one entry of the heap, armed by live_rearm()
  * for the earliest of them; adj_expire() looks what is due:
@@ -61,6 +61,8 @@
 #define HELLO_UNIT_NS  PN_MS(100)  /* of an interval on the wire */
 #define TIMED_EVERY    2           /* hellos at rest */
 #define MEASURE_NS     PN_MS(2)    /* a round trip so far off the mean is looked into */
+#define MEAN_SAMPLES   32          /* of round trips, that the cost goes by */
+#define MEAN_SIDE      6           /* in a row above what was known, or below: it has changed */
 #define MEASURE_COUNT  8           /* by so many hellos that ask */
 #define HEARD_MAX      15          /* hellos in the map */
 #define LATE_NS        PN_MS(200)  /* our own timer rang so late: we were away */
@@ -108,20 +110,24 @@ static unsigned rate_cost(uint64_t bps)
 	return more;
 }
 
+/* Of a tunnel, for the time of a round trip above TUNNEL_MIN_NS */
+static unsigned rtt_cost(uint64_t ns)
+{
+	return (unsigned)(7 * NET_COST_UNIT * ns / (TUNNEL_MAX_NS - TUNNEL_MIN_NS));
+}
+
 static uint16_t cost_now(const struct net *net, uint32_t i)
 {
 	const struct adj *a = adj_of(net, i);
 	const struct link *l = link_of(net, pub_of(net, i)->link);
-	uint64_t cost = NET_COST_UNIT, rtt = a->srtt_ns;
+	uint64_t cost = NET_COST_UNIT, rtt = a->mean_ns;
 	unsigned got;
 
 	if (l->cfg.cost)
 		return l->cfg.cost;
 	cost += rate_cost(l->cfg.rate_bps);
-	if (pub_of(net, i)->kind == ADJ_TUNNEL && rtt > TUNNEL_MIN_NS) {
-		rtt = pn_min(rtt, TUNNEL_MAX_NS) - TUNNEL_MIN_NS;
-		cost += 7 * NET_COST_UNIT * rtt / (TUNNEL_MAX_NS - TUNNEL_MIN_NS);
-	}
+	if (pub_of(net, i)->kind == ADJ_TUNNEL && rtt > TUNNEL_MIN_NS)
+		cost += rtt_cost(pn_min(rtt, TUNNEL_MAX_NS) - TUNNEL_MIN_NS);
 	got = a->heard_of >= HEARD_MIN ? heard(a) : 0;
 	if (got && a->heard_of - got > 1)
 		cost = cost * a->heard_of / got;
@@ -137,7 +143,8 @@ static void cost_check(struct net *net, uint32_t i, struct pn_time now)
 	uint16_t cost = cost_now(net, i);
 	unsigned diff = cost > p->cost ? cost - p->cost : p->cost - cost;
 
-	if (diff * 100 <= 12u * p->cost) {
+	if (diff * 100 <= 12u * p->cost ||
+	    (p->kind == ADJ_TUNNEL && diff <= rtt_cost(pn_min(a->rttvar_ns, TUNNEL_MAX_NS)))) {
 		a->cost_since = PN_TIME_NEVER;
 		return;
 	}
@@ -152,19 +159,43 @@ static void cost_check(struct net *net, uint32_t i, struct pn_time now)
 	ctl_on_cost(net, i, now);
 }
 
+static uint64_t ns_apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* The last samples were all longer than what was known, or all shorter. */
+static bool on_one_side(const struct adj *a)
+{
+	return a->side >= MEAN_SIDE || a->side <= -MEAN_SIDE;
+}
+
 void live_rtt(struct adj *a, uint64_t sample_ns)
 {
-	uint64_t diff = sample_ns > a->srtt_ns ? sample_ns - a->srtt_ns : a->srtt_ns - sample_ns;
+	uint64_t diff = ns_apart(sample_ns, a->srtt_ns);
+	int side = sample_ns > a->srtt_ns ? 1 : -1;
 
 	if (sample_ns == 0)
 		sample_ns = 1;
 	if (!a->srtt_ns) {
-		a->srtt_ns = sample_ns;
+		a->srtt_ns = a->mean_ns = sample_ns;
+		a->mean_of = 1;
 		a->rttvar_ns = sample_ns / 2;
 		return;
 	}
+	if (a->side * side < 0)
+		a->side = 0;
+	if (!on_one_side(a))
+		a->side = (int8_t)(a->side + side);
 	a->rttvar_ns = (3 * a->rttvar_ns + diff) / 4;
 	a->srtt_ns = (7 * a->srtt_ns + sample_ns) / 8;
+	if (on_one_side(a)) {
+		a->mean_ns = a->srtt_ns; /* it is another path by now */
+		a->mean_of = MEAN_SIDE;
+	}
+	if (a->mean_of < MEAN_SAMPLES)
+		a->mean_of++;
+	a->mean_ns += ((int64_t)sample_ns - (int64_t)a->mean_ns) / a->mean_of;
 }
 
 /* Events --------------------------------------------------------------------------- */
@@ -190,6 +221,7 @@ void live_start(struct net *net, uint32_t i, uint64_t rtt_ns, struct pn_time now
 	a->heard_of = a->peer_of = a->peer_heard = 0;
 	a->heard_map = 0;
 	a->srtt_ns = a->rttvar_ns = 0;
+	a->side = 0;
 	if (rtt_ns < PN_S(2))
 		live_rtt(a, rtt_ns);
 	a->cost_since = PN_TIME_NEVER;
@@ -348,14 +380,17 @@ void live_hello_build(struct net *net, uint32_t i, struct pn_wr *w, bool timed,
 	a->hello_at = pn_time_add(now, a->hello_ns - net_random_u64(net) % (a->hello_ns / 10));
 }
 
-/* A round trip that is far from what was known: measure some more, soon. */
+/* A round trip that is far from what was known, and farther than they are anyway: measure
+ * some more, soon. */
 static void on_sample(struct net *net, uint32_t i, uint64_t sample_ns, struct pn_time now)
 {
 	struct adj *a = adj_of(net, i);
-	uint64_t off = sample_ns > a->srtt_ns ? sample_ns - a->srtt_ns : a->srtt_ns - sample_ns;
+	uint64_t off = ns_apart(sample_ns, a->srtt_ns);
+	bool varies = off < 3 * a->rttvar_ns && !on_one_side(a);
 
 	live_rtt(a, sample_ns);
-	if (pub_of(net, i)->kind != ADJ_TUNNEL || off < MEASURE_NS || off < a->srtt_ns / 8)
+	if (pub_of(net, i)->kind != ADJ_TUNNEL || varies || off < MEASURE_NS ||
+	    off < a->srtt_ns / 8)
 		return;
 	a->measure = MEASURE_COUNT;
 	if (pn_time_until(now, a->hello_at) > HELLO_NS)

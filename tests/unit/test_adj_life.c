@@ -411,6 +411,32 @@ static void test_cost(void)
 	done();
 }
 
+/* Round trips of 20 to 100 ms, each another: the cost is that of their mean, and hellos stay rare. */
+static void test_jitter(void)
+{
+	unsigned changes = 0;
+	uint64_t hellos;
+	uint16_t last;
+
+	tunnel_pair(5, PN_MS(10), 1400);
+	lab_dial(lab, 0, 0, 1, NULL);
+	lab->wire[0].jitter_ns = PN_MS(40);
+	lab_run(lab, PN_S(120));
+	hellos = counter(0, "tx_hello_bytes");
+	last = cost();
+	for (int i = 0; i < 240; i++) {
+		lab_run(lab, PN_S(1));
+		changes += cost() != last;
+		last = cost();
+	}
+	CU_ASSERT(changes <= 1);
+	CU_ASSERT(last > 4 * NET_COST_UNIT);
+	CU_ASSERT(last < 7 * NET_COST_UNIT);
+	hellos = counter(0, "tx_hello_bytes") - hellos;
+	CU_ASSERT(hellos < 20000);       /* a sixth of those at the quick interval */
+	done();
+}
+
 static void test_limits(void)
 {
 	struct net_link_config cfg = { .kind = NET_LINK_TUNNEL, .mtu = LINK_MTU_MIN - 1 };
@@ -484,6 +510,7 @@ static CU_TestInfo tests[] = {
 	{ "roaming", test_roaming },
 	{ "load", test_load },
 	{ "cost", test_cost },
+	{ "round trips that differ", test_jitter },
 	{ "limits", test_limits },
 	{ "internal adjacencies", test_internal },
 	CU_TEST_INFO_NULL,
