@@ -25,7 +25,9 @@
  * time, on what the root record says, and merge again: now that all links are up, like sizes
  * pair and the tree comes out low.  (Larger ones have no slots to give to the many small
  * ones around them, and the tree comes out as tall as it was.)  If it does not, the next
- * time the pieces are half as high, and it is waited for twice as long.
+ * time the pieces are half as high, and it is waited for twice as long.  Facets of one node
+ * never stay together in a piece: they are to merge last (join.c), and where two of them are next
+ * to each other at the bottom all their neighbours hang above both.
  */
 #include "pnstackd/net/ctl_int.h"
 
@@ -180,6 +182,16 @@ static bool hollow(struct net *net, struct facet *f, unsigned i, struct pn_time 
 	return true;
 }
 
+/* Another facet of this node is in that area of ours. */
+static bool has_other_facet(const struct net *net, const struct facet *f, const struct rec *area)
+{
+	for (uint16_t i = 0; i < net->ctl->facet_count; i++)
+		if (i != f->index && facet_live(net, i) &&
+		    chain_find(net, &net->ctl->facets[i].chain, area->id) >= 0)
+			return true;
+	return false;
+}
+
 /* Return: the network has long been too tall; @piece: the area to keep whole */
 static bool rebuild(struct net *net, struct facet *f, unsigned *piece, struct pn_time now)
 {
@@ -203,7 +215,8 @@ static bool rebuild(struct net *net, struct facet *f, unsigned *piece, struct pn
 		f->rebuilds++;
 	i = 0;
 	while (i + 2u < f->chain.n && balance_compact(facet_rec(net, f, i + 1), 0) &&
-	       facet_rec(net, f, i + 1)->base <= root->base >> (f->rebuilds + 1))
+	       facet_rec(net, f, i + 1)->base <= root->base >> (f->rebuilds + 1) &&
+	       !has_other_facet(net, f, facet_rec(net, f, i + 1)))
 		i++;
 	*piece = i;
 	return facet_rec(net, f, i)->parent && facet_rec(net, f, i)->leader == f->node_id;
