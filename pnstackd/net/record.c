@@ -133,6 +133,9 @@ static bool rec_sane(const struct rec *r)
 		return false;
 	if ((r->prev == 0) != (r->line == 0))
 		return false;
+	/* More nodes than there are addresses: counts are rounded, but not by that much. */
+	if (rec_count_value(r->count) >> (r->base < 31 ? r->base : 31) > 1)
+		return false;
 	if (r->nonce == 0)
 		return r->base == 0 && !r->prev && !r->child[0].id && !r->child[1].id;
 	return r->base > 0;

@@ -127,6 +127,36 @@ static void test_identity(void)
 	CU_ASSERT_NOT_EQUAL(a.id, b.id);
 }
 
+/* Return: what a record of an area of that height with so many nodes is read as */
+static int count_read(unsigned base, uint8_t count)
+{
+	uint8_t buf[REC_WIRE_LEN];
+	struct rec r, out;
+	struct pn_wr w;
+	struct pn_rd rd;
+
+	rec_init(&r, &me, 0, base > 0);
+	r.base = (uint8_t)base;
+	r.child[0].id = base ? 2 : 0;
+	r.count = count;
+	pn_wr_init(&w, buf, sizeof(buf));
+	rec_build(&w, &r);
+	pn_rd_init(&rd, buf, w.len);
+	return rec_parse(&rd, &out);
+}
+
+/* Nobody is more than the addresses that he has; counts are rounded, though. */
+static void test_too_many(void)
+{
+	nodes_make();
+	CU_ASSERT_EQUAL(count_read(0, REC_COUNT_ONE), 0);
+	CU_ASSERT_EQUAL(count_read(0, REC_COUNT_LEAF), 0);
+	CU_ASSERT_EQUAL(count_read(0, 40), PN_EBADMSG);  /* a leaf of 32 */
+	CU_ASSERT_EQUAL(count_read(3, 31), 0);           /* 15 */
+	CU_ASSERT_EQUAL(count_read(3, 32), PN_EBADMSG);  /* 16 */
+	CU_ASSERT_EQUAL(count_read(40, 254), 0);
+}
+
 static void test_insane(void)
 {
 	static const struct {
@@ -322,6 +352,7 @@ static CU_TestInfo tests[] = {
 	{ "forged", test_forged },
 	{ "who an area belongs to", test_identity },
 	{ "levels and links that make no sense", test_insane },
+	{ "more nodes than addresses", test_too_many },
 	{ "which is newer", test_newer },
 	{ "coarse counts", test_counts },
 	{ "pool of versions", test_pool },
