@@ -32,7 +32,8 @@
  * hop limit, so that a packet which the table has no room for does not travel for long.
  *
  * A packet that left by a route to a part and is back to take the sibling route has not gone round:
- * somebody further on has no such route any more, and may well send it over us.
+ * somebody further on has no such route any more, and may well send it over us.  Nor has one that
+ * is on a detour (cut.c) now, and was not.
  *
  * Requests for newer sequence numbers (route_req.c) are led astray as well: those that come
  * round are noticed in the same table, and try another way a few times.
@@ -77,8 +78,9 @@ struct seen {
 	uint16_t facet, to;          /* where it left, and over which adjacency */
 	uint16_t from;               /* over which it came first; NONE: our own */
 	uint8_t level;               /* field of the packet that left */
-	uint8_t sibling : 7;         /* level of the route */
+	uint8_t sibling : 6;         /* level of the route */
 	uint8_t plain : 1;           /* it left with NET_HDR_F_PLAIN */
+	uint8_t around : 1;          /* it left on a detour (cut.c) */
 };
 
 struct shun {
@@ -138,9 +140,10 @@ static uint64_t load(const uint8_t *p)
 
 uint32_t circle_hash(const struct net_hdr *hdr, const struct pn_pkt *pkt)
 {
+	uint64_t replica = hdr->flags & NET_HDR_F_KEY ? hdr->replica : 0; /* no detour: it changes */
 	uint64_t h = hdr->dst * 0x9e3779b97f4a7c15u + hdr->src * 0xc2b2ae3d27d4eb4fu +
 		     ((uint64_t)hdr->dst_tag << 32 | hdr->src_tag) * 0x165667b19e3779f9u +
-		     ((uint64_t)hdr->proto << 48 | (uint64_t)hdr->replica << 40 |
+		     ((uint64_t)hdr->proto << 48 | replica << 40 |
 		      (uint64_t)hdr->flow << 16 | (pkt->len & 0xffff)) * 0xff51afd7ed558ccdu;
 
 	/* the ends of the payload: numbers stand in front, seals at the end */
@@ -188,7 +191,8 @@ void circle_note(struct net *net, uint32_t from, const struct net_hdr *hdr, uint
 			    .hops = from == FWD_ADJ_NONE ? 0 : hdr->hops,
 			    .to = (uint16_t)hop->adj, .level = hop->level,
 			    .plain = !!(hop->flags & NET_HDR_F_PLAIN),
-			    .sibling = hop->sibling & 0x7f };
+			    .around = !(hdr->flags & NET_HDR_F_KEY) && hop->detour,
+			    .sibling = hop->sibling & 0x3f };
 }
 
 /* Routes ----------------------------------------------------------------------------- */
@@ -321,7 +325,8 @@ bool circle_is_back(struct net *net, uint32_t from, const struct net_hdr *hdr, u
 		return true;
 	}
 	if (s->hash != hash || s->to == NONE || !seen_lives(s, now) || hdr->level < s->level ||
-	    (hdr->hops == s->hops && from != s->to) || (!s->plain && hdr->flags & NET_HDR_F_PLAIN))
+	    (hdr->hops == s->hops && from != s->to) || (!s->plain && hdr->flags & NET_HDR_F_PLAIN) ||
+	    (!s->around && !(hdr->flags & NET_HDR_F_KEY) && hdr->detour))
 		return false;
 	count(net, circle_returns);
 	*to = s->to;

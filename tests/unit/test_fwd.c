@@ -500,6 +500,27 @@ static void note(uint32_t hash, uint8_t flags)
 	circle_note(w_net(1), 0, &hdr, hash, &hop, w.now);
 }
 
+/* The detour of a packet to an address changes under way, the replica of a key does not; and who
+ * is on a detour, and was not, has not gone round. */
+static void a_detour_is_no_circle(void)
+{
+	struct net_hdr hdr = { .dst = 5, .src = 6, .level = 9, .hops = 50 };
+	struct pn_pkt pkt = {0};
+	uint32_t hash = circle_hash(&hdr, &pkt), to, first;
+
+	hdr.detour = 7;
+	CU_ASSERT_EQUAL(circle_hash(&hdr, &pkt), hash);
+	hdr.flags = NET_HDR_F_KEY;
+	CU_ASSERT_NOT_EQUAL(circle_hash(&hdr, &pkt), hash);
+	hdr.flags = 0;
+	w_line(3);
+	w_start(1, 16, 16);
+	note(5, 0);
+	CU_ASSERT(is_back(5, 50, 0));
+	CU_ASSERT(!circle_is_back(w_net(1), 0, &hdr, 5, &to, &first, w.now));
+	w_end();
+}
+
 /* An entry has its place for a moment, and then until somebody else wants it. */
 static void the_table_gives_way(void)
 {
@@ -585,6 +606,7 @@ static CU_TestInfo tests[] = {
 	{ "alternate", alternate },
 	{ "circles end", circles_end },
 	{ "repetition is no circle", repetition_is_no_circle },
+	{ "a detour is no circle", a_detour_is_no_circle },
 	{ "the table of packets gives way", the_table_gives_way },
 	{ "the other kind of route is no circle", plain_is_no_circle },
 	{ "next hop", next_hop },
