@@ -109,6 +109,8 @@ struct nb {
 	struct pn_time again_at; /* which we ask for then */
 	bool again_room;         /* some were refused for want of room */
 	uint64_t cut;            /* slots of its chain: areas of which it reaches little, */
+	uint64_t cut_heard;      /* as it told last: the same from */
+	struct pn_time cut_at;   /* this time on */
 	uint64_t cut_told;       /* and of ours, as we told it (cut.c) */
 };
 
@@ -256,6 +258,7 @@ struct facet {
 	uint64_t move_area;                /* which wants to; 0 none, */
 	struct pn_time move_at;            /* then or soon after */
 	struct pn_time move_hold;          /* none before */
+	struct pn_time leave_hold;         /* cut.c: nor does a leader leave */
 	struct net_timer timer;
 };
 

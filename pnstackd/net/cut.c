@@ -32,6 +32,10 @@
 
 #define MOST 3                   /* times what we reach is in an area that we do not keep, */
 #define FEW 8                    /* if so many are beyond: hardly just the deputy died */
+#define CUT_EVERY_NS PN_MS(100)  /* a neighbour changes what it tells of that no more often: all
+                                  * routes over it become others */
+#define LEAVE_HOLD_NS PN_S(60)   /* a leader leaves, and then not again for so long: how many are
+                                  * beyond is what somebody there told */
 #define CUT_NS PN_MS(30)         /* a way is missing for so long: new ones come sooner */
 
 /* Walking up our chain */
@@ -81,6 +85,8 @@ bool cut_outnumbered(struct net *net, struct facet *f, unsigned *piece, struct p
 	struct reach w = {1, 1, 0};
 	unsigned i;
 
+	if (pn_time_before(now, f->leave_hold))
+		return false;
 	for (i = 1; i < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
 
@@ -89,21 +95,39 @@ bool cut_outnumbered(struct net *net, struct facet *f, unsigned *piece, struct p
 		reach_up(net, f, &w, i, LIST_NS, now);
 		if (w.lowest && w.all >= MOST * w.reached && w.all - w.reached >= FEW) {
 			*piece = w.lowest - 1;
+			f->leave_hold = pn_time_add(now, LEAVE_HOLD_NS);
 			return true;
 		}
 	}
 	return false;
 }
 
+/* What a neighbour told counts from now on; the next change not before CUT_EVERY_NS. */
+static void cut_look(struct net *net, struct facet *f, uint32_t adj, struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+
+	if (nb->cut == nb->cut_heard)
+		return;
+	if (!pn_time_due(nb->cut_at, now)) {
+		facet_poke(net, f, nb->cut_at);
+		return;
+	}
+	nb->cut = nb->cut_heard;
+	nb->cut_at = pn_time_add(now, CUT_EVERY_NS);
+	route_on_cost(net, f, adj, now);
+}
+
 void cut_duties(struct net *net, struct facet *f, struct pn_time now)
 {
 	uint64_t cut = cut_areas(net, f, now);
+	bool news = cut != f->cut;
 
-	if (cut == f->cut)
-		return;
 	f->cut = cut;
-	for_each_nb(net, f, a)
-		net->ctl->nbs[a].tx_dirty = true;
+	for_each_nb(net, f, a) {
+		net->ctl->nbs[a].tx_dirty |= news;
+		cut_look(net, f, a, now);
+	}
 }
 
 bool cut_build(const struct facet *f, struct nb *nb, struct pn_wr *w)
@@ -131,10 +155,8 @@ void cut_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *
 		count(net, ctl_malformed);
 		return;
 	}
-	if (net->ctl->nbs[adj].cut == cut)
-		return;
-	net->ctl->nbs[adj].cut = cut;
-	route_on_cost(net, f, adj, now);
+	net->ctl->nbs[adj].cut_heard = cut;
+	cut_look(net, f, adj, now);
 }
 
 bool cut_border(const struct net *net, const struct via *v)

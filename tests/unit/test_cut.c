@@ -116,10 +116,61 @@ static void test_never_reached(void)
 	done();
 }
 
+/* A leader who has most of his area beyond the cut leaves it; but since how many those are is
+ * what somebody among them told, not twice in a minute. */
+static void test_outnumbered(void)
+{
+	struct pn_time later;
+	struct facet *f = NULL;
+	struct rec *pair;
+	unsigned piece = 9;
+	int led = 0;
+
+	line(3, 4, true);
+	CU_ASSERT_FATAL(until_whole(PN_S(12)));
+	lab_run(lab, PN_S(4));
+	while (rec_of(led, 1)->leader != facet_of(led)->node_id || !rec_of(led, 1)->parent)
+		CU_ASSERT_FATAL(++led < 4);
+	f = facet_of(led);
+	pair = (struct rec *)(uintptr_t)rec_of(led, 1);
+	cut_off(led, true);
+	CU_ASSERT(!cut_outnumbered(lab->net[led], f, &piece, lab->now));
+	pair->child[1 - rec_of(led, 0)->bit].count = 40;  /* 32 */
+	CU_ASSERT(cut_outnumbered(lab->net[led], f, &piece, lab->now));
+	CU_ASSERT_EQUAL(piece, 0);
+	later = pn_time_add(lab->now, PN_S(59));
+	CU_ASSERT(!cut_outnumbered(lab->net[led], f, &piece, later));
+	later = pn_time_add(later, PN_S(2));
+	CU_ASSERT(cut_outnumbered(lab->net[led], f, &piece, later));
+	done();
+}
+
+/* Each change makes all routes over that neighbour others: not more often than is of use. */
+static void test_toggled(void)
+{
+	uint8_t msg[] = { CTL_UPDATE, 0, 0, ENTRY_CUT, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5 };
+	struct nb *nb;
+
+	line(3, 4, true);
+	CU_ASSERT_FATAL(until_whole(PN_S(12)));
+	lab_run(lab, PN_S(4));
+	nb = &lab->net[0]->ctl->nbs[adj_to(0, 1)];
+	ctl_on_msg(lab->net[0], adj_to(0, 1), msg, sizeof(msg), lab->now);
+	CU_ASSERT_EQUAL(nb->cut, 5);
+	msg[13] = 0;
+	ctl_on_msg(lab->net[0], adj_to(0, 1), msg, sizeof(msg), lab->now);
+	CU_ASSERT_EQUAL(nb->cut, 5);
+	lab_run(lab, PN_MS(110));
+	CU_ASSERT_EQUAL(nb->cut, 0);
+	done();
+}
+
 static CU_TestInfo tests[] = {
 	{ "packets go around at once", test_around },
 	{ "what is told", test_told },
 	{ "never reached, not cut", test_never_reached },
+	{ "a leader with few leaves, once", test_outnumbered },
+	{ "told to and fro", test_toggled },
 	CU_TEST_INFO_NULL,
 };
 
