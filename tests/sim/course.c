@@ -15,6 +15,15 @@ void course_progress(const struct course *c, const char *phase)
 			c->last.bad[CHECK_AREAS_CONNECTED] + c->last.bad[CHECK_SIBLINGS_KNOWN]);
 }
 
+static void violations_trace(const struct course *c)
+{
+	unsigned i;
+
+	for (i = 0; i < CHECK_SNAPSHOT_COUNT; i++)
+		if (c->last.bad[i])
+			sim_trace(&c->sim, "%s: %s", check_names[i], c->last.text[i]);
+}
+
 bool course_check(struct course *c, const char *phase)
 {
 	struct snapshot s;
@@ -24,6 +33,7 @@ bool course_check(struct course *c, const char *phase)
 	ok = check_snapshot(&s, &c->last);
 	series_row(&s, &c->last, phase, -1);
 	snapshot_free(&s);
+	violations_trace(c);
 	course_progress(c, phase);
 	return ok;
 }
