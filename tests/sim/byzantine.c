@@ -18,6 +18,7 @@
  *	others	see byz_lies.c and byz_again.c
  */
 #include "tests/sim/byz_int.h"
+#include "tests/sim/edge.h"
 #include "tests/sim/node.h"
 #include "tests/sim/util.h"
 
@@ -176,6 +177,17 @@ bool byz_parted(uint32_t edge)
 		return false;
 	node = byz.sim->edges[edge].node;
 	return expelled(node[0], node[1]) || expelled(node[1], node[0]);
+}
+
+uint64_t byz_parted_links(void)
+{
+	uint64_t digest = 0;
+	uint32_t i;
+
+	for (i = 0; byz_drops() && i < byz.sim->edge_count; i++)
+		if (sim_edge_usable(byz.sim, i) && byz_parted(i))
+			digest = (digest ^ (i + 1)) * 0x100000001b3; /* as FNV */
+	return digest;
 }
 
 bool byz_lies(void)

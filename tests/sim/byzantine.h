@@ -65,6 +65,9 @@ bool byz_drops(void);
  *  may: who is behind a dropper is not to be reached */
 bool byz_parted(uint32_t edge);
 
+/** byz_parted_links() - Return: a digest of all links of live nodes that are parted so; 0: none */
+uint64_t byz_parted_links(void);
+
 /** byz_lies() - Return: true if a node tells lies by now, so that a picture of all
  *  nodes need not make sense (one that only drops packets tells none) */
 bool byz_lies(void);

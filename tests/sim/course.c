@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* What the phases of a run have in common. */
 #include "tests/sim/course.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/series.h"
 #include "tests/sim/snapshot.h"
 #include "tests/sim/util.h"
@@ -79,27 +80,44 @@ void course_paths(struct course *c)
 	course_note(c, &v);
 }
 
+/* From @from_s the contracts have the time for recovery, and all the time until @settled_s. */
+static double limit_of(const struct course *c, double from_s, double settled_s)
+{
+	double limit = from_s + c->cfg->recover_within;
+
+	return limit < settled_s ? settled_s : limit;
+}
+
+/* A dropper that is expelled, or let in again a minute later, changes the network as a link does
+ * that breaks or comes: the time runs from there. */
 double course_recover(struct course *c, double start_s)
 {
-	double settled = start_s + c->cfg->settle, limit = start_s + c->cfg->recover_within;
-	double good = start_s;
+	double settled = start_s + c->cfg->settle, from = start_s, good = start_s, longest = 0;
+	uint64_t parted = byz_parted_links();
 	bool holds = true;
 
-	if (limit < settled)
-		limit = settled;
 	while (true) {
-		double now;
+		double limit = limit_of(c, from, settled), before = sim_seconds(&c->sim), now;
 
 		course_step(c, limit + HOLD_S);
 		now = sim_seconds(&c->sim);
+		if (byz_parted_links() != parted) {
+			parted = byz_parted_links();
+			if (!holds && before - from > longest)
+				longest = before - from;
+			from = before;
+			limit = limit_of(c, from, settled);
+		}
 		if (!course_check(c, "faults")) {
 			holds = false;
 		} else if (!holds) {
 			holds = true;
 			good = now;
+			if (good - from > longest)
+				longest = good - from;
 		}
 		if (holds && now >= settled && (good == start_s || now >= good + HOLD_S))
-			return good - start_s;
+			return longest;
 		if (now >= (holds ? limit + HOLD_S : limit))
 			return -1;
 	}

@@ -35,7 +35,8 @@ void course_note(struct course *c, const struct violations *v);
 
 /** course_recover() - wait until the contracts hold, and go on to
  *  @start_s: since then, as a rule now
- *  Return: seconds after that from which on they held; negative: not in time */
+ *  Return: seconds after that, or after a dropper was expelled or let in again meanwhile, from
+ *          which on they held; the longest of these.  Negative: not in time */
 double course_recover(struct course *c, double start_s);
 
 /** course_paths() - walk all ways, note what is wrong with them */
