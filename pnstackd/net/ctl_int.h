@@ -109,8 +109,8 @@ struct nb {
 	struct pn_time again_at; /* which we ask for then */
 	bool again_room;         /* some were refused for want of room */
 	uint64_t cut;            /* slots of its chain: areas of which it reaches little, */
-	uint64_t cut_heard;      /* as it told last: the same from */
-	struct pn_time cut_at;   /* this time on */
+	uint64_t cut_heard;      /* the same as told last: it may have to wait for */
+	struct bucket cuts;      /* these */
 	uint64_t cut_told;       /* and of ours, as we told it (cut.c) */
 };
 

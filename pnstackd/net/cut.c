@@ -32,8 +32,8 @@
 
 #define MOST 3                   /* times what we reach is in an area that we do not keep, */
 #define FEW 8                    /* if so many are beyond: hardly just the deputy died */
-#define CUT_EVERY_NS PN_MS(100)  /* a neighbour changes what it tells of that no more often: all
-                                  * routes over it become others */
+#define CUT_BURST 16             /* changes that a neighbour may tell of at once: all routes over */
+#define CUT_EVERY_NS PN_MS(100)  /* it become others each time; and one more each */
 #define LEAVE_HOLD_NS PN_S(60)   /* a leader leaves, and then not again for so long: how many are
                                   * beyond is what somebody there told */
 #define CUT_NS PN_MS(30)         /* a way is missing for so long: new ones come sooner */
@@ -102,19 +102,18 @@ bool cut_outnumbered(struct net *net, struct facet *f, unsigned *piece, struct p
 	return false;
 }
 
-/* What a neighbour told counts from now on; the next change not before CUT_EVERY_NS. */
+/* What a neighbour told counts from now on, if it has not changed it too often. */
 static void cut_look(struct net *net, struct facet *f, uint32_t adj, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
 
 	if (nb->cut == nb->cut_heard)
 		return;
-	if (!pn_time_due(nb->cut_at, now)) {
-		facet_poke(net, f, nb->cut_at);
+	if (!bucket_take(&nb->cuts, CUT_BURST, CUT_EVERY_NS, now)) {
+		facet_poke(net, f, pn_time_add(now, CUT_EVERY_NS));
 		return;
 	}
 	nb->cut = nb->cut_heard;
-	nb->cut_at = pn_time_add(now, CUT_EVERY_NS);
 	route_on_cost(net, f, adj, now);
 }
 
