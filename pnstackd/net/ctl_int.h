@@ -50,6 +50,7 @@
 #define COMMIT_REFILL_NS PN_MS(5)
 #define REPEAT_BURST 256             /* and for slots that it wants to be told again */
 #define REPEAT_REFILL_NS PN_MS(5)
+#define AGAIN_NS PN_MS(250)          /* what there was no room for is asked for again */
 #define BEAT_NS PN_S(4)              /* leader's sequence number, times 2^(level/2) */
 
 struct chain {
@@ -108,6 +109,8 @@ struct nb {
 	uint64_t again;          /* slots of its chain to be told again, */
 	struct pn_time again_at; /* which we ask for then */
 	bool again_room;         /* some were refused for want of room */
+	bool lost;               /* there was no room for a route of its, */
+	struct pn_time lost_at;  /* which we ask for then */
 	uint64_t cut;            /* slots of its chain: areas of which it reaches little, */
 	uint64_t cut_heard;      /* the same as told last: it may have to wait for */
 	struct bucket cuts;      /* these */
@@ -140,6 +143,7 @@ struct via {
 	uint16_t tx_sent : 1;    /* it was told that */
 	uint16_t tx_open : 1;    /* and as far as we know believes in a way over us */
 	uint16_t tx_want : 1;    /* ask it to tell its route again */
+	uint16_t lost : 1;       /* so later: there was no room for it */
 	uint16_t direct : 1;     /* the neighbour itself is in the sibling */
 	uint16_t unfit : 1;      /* claims what our chain says cannot be */
 	uint16_t cheap : 1;      /* claims to cost less than any route can: the last resort */

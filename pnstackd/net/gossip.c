@@ -30,8 +30,6 @@
 
 #include <string.h>
 
-#define AGAIN_NS PN_MS(250)
-
 static void slot_set(struct net *net, struct chain *c, unsigned i, rec_ref ref)
 {
 	while (c->n <= i)

@@ -291,7 +291,8 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(tree_no_slot) X(tree_bounded) \
 	X(ctl_checks_bounded) X(ctl_bounded) X(tree_successions) X(tree_adoptions) \
 	X(ctl_bad_deputy) \
-	X(route_requests) X(route_updates) X(via_full) X(part_full) X(dest_full) X(rec_full) \
+	X(route_requests) X(route_updates) X(via_full) X(router_full) X(sib_full) \
+	X(part_full) X(dest_full) X(rec_full) \
 	X(lookup_queries) \
 	X(lookup_answers) X(lookup_registered) X(lookup_handed_on) X(lookup_full) \
 	X(lookup_bad) X(lookup_elsewhere) X(lookup_crowded) X(lookup_replayed) \

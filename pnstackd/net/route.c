@@ -23,6 +23,9 @@
  * as the source and nothing to be compared: they cannot loop.  If these get dearer it tells so
  * under a new number.
  *
+ * Where a table is full, what a neighbour tells counts as not told, and a WANT asks for it
+ * again every AGAIN_NS until there is room: neighbours tell changes only.
+ *
  * A leader raises its number every BEAT_NS * 2^(level/2).  If a route to a leader
  * has not seen a new number for several beats it is dropped: the backstop for
  * whatever retraction does not reach.
@@ -51,6 +54,17 @@ bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj)
 	       circle_shuns(net, d->kind == DEST_SIBLING ? d->area : CIRCLE_ALL, adj);
 }
 
+/* There was no room for something of a neighbour's: soon once more */
+void route_lost(struct net *net, uint32_t adj)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+
+	if (!nb->lost)
+		nb->lost_at = pn_time_add(net->now, AGAIN_NS);
+	nb->lost = true;
+	facet_poke(net, facet_at(net, nb->facet), nb->lost_at);
+}
+
 struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 {
 	struct via *v = via_find(net, d, adj);
@@ -65,6 +79,7 @@ struct via *via_have(struct net *net, struct dest *d, uint32_t adj)
 		ref = ++c->via_fresh;
 	} else {
 		count(net, via_full);
+		route_lost(net, adj);
 		return NULL;
 	}
 	v = via_at(net, ref);
@@ -106,19 +121,26 @@ static bool via_hear(struct net *net, struct via *v, uint64_t router, const stru
 {
 	struct ctl *c = net->ctl;
 	uint16_t r = intern_put(&c->routers, &router), sib = intern_put(&c->sibs, s);
-	bool room = (r || !router) && (sib || !s->id);
+	bool no_router = router && !r, no_sib = s->id && !sib;
 
 	intern_drop(&c->routers, v->router);
 	intern_drop(&c->sibs, v->sib);
 	v->router = r;
 	v->sib = sib;
-	if (room)
+	v->tx_want = v->lost = false;
+	if (!no_router && !no_sib)
 		return true;
-	count(net, via_full);
+	if (no_router)
+		count(net, router_full);
+	if (no_sib)
+		count(net, sib_full);
 	intern_drop(&c->routers, v->router);
 	intern_drop(&c->sibs, v->sib);
 	v->router = v->sib = 0;
+	v->lost = !router || v->metric < NET_METRIC_INF;
 	v->metric = NET_METRIC_INF;
+	if (v->lost)
+		route_lost(net, v->adj);
 	return false;
 }
 
@@ -389,7 +411,7 @@ bool route_init(struct net *net, struct facet *f)
 {
 	f->router = intern_put(&net->ctl->routers, &f->node_id);
 	if (!f->router)
-		count(net, via_full);
+		count(net, router_full);
 	return f->router != 0;
 }
 
@@ -611,6 +633,30 @@ void route_on_cost(struct net *net, struct facet *f, uint32_t adj, struct pn_tim
 
 /* Beats and repeated requests ------------------------------------------------ */
 
+/* What there was no room for: look at a neighbour in the sibling again, ask the others. */
+static void lost_again(struct net *net, struct facet *f, struct pn_time now)
+{
+	for_each_nb(net, f, a) {
+		struct nb *nb = &net->ctl->nbs[a];
+
+		if (!nb->lost)
+			continue;
+		if (!pn_time_due(nb->lost_at, now)) {
+			facet_poke(net, f, nb->lost_at);
+			continue;
+		}
+		nb->lost = false;
+		nb->tx_dirty = true;
+		for (unsigned i = 0; i < f->dest_high; i++) {
+			struct via *v = f->dests[i].area ? via_find(net, &f->dests[i], a) : NULL;
+
+			if (v && v->lost)
+				v->tx_want = true;
+		}
+		route_on_chain(net, f, a, now);
+	}
+}
+
 static void forget_source(struct net *net, struct dest *d)
 {
 	for_each_via(net, d, v)
@@ -622,6 +668,7 @@ void route_duties(struct net *net, struct facet *f, struct pn_time now)
 {
 	unsigned i;
 
+	lost_again(net, f, now);
 	for (i = 0; i < f->dest_high; i++) {
 		struct dest *d = &f->dests[i];
 

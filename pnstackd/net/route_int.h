@@ -37,7 +37,11 @@ static inline struct via *via_find(const struct net *net, const struct dest *d, 
 	return NULL;
 }
 
-/** via_have() - the same, made if there is none.  Return: NULL: no room */
+/** route_lost() - there was no room for what a neighbour told, or for what we tell it: again
+ *  after AGAIN_NS */
+void route_lost(struct net *net, uint32_t adj);
+/** via_have() - the same as via_find(), made if there is none.  Return: NULL: no room, and
+ *  route_lost() knows */
 struct via *via_have(struct net *net, struct dest *d, uint32_t adj);
 
 static inline uint64_t via_router(const struct net *net, const struct via *v)

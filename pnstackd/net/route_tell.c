@@ -105,9 +105,9 @@ bool route_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w
 
 		if (own < 0 || !(nb->inside >> own & 1))
 			continue;
-		v = via_have(net, d, adj);
+		v = via_find(net, d, adj);
 		if (!v)
-			continue;
+			continue;        /* there was no room (route_lost()) */
 		if (w->cap - w->len < ENTRY_MAX + 10)
 			return false;
 		if (v->tx_want) {

@@ -295,13 +295,80 @@ static void test_sources_full(void)
 	for (uint64_t junk = 1000; source_new(lab->net[0], junk); junk++)
 		;
 	tell_as(0, y, d, 0x5151, 11, 1);
-	CU_ASSERT_EQUAL(counter(0, "via_full"), 1);
+	CU_ASSERT_EQUAL(counter(0, "router_full"), 1);
 	CU_ASSERT_EQUAL(counter(0, "route_bad_source"), 0);
 	CU_ASSERT_EQUAL(via_now(0, d), ax);
 	tell(0, y, d, 11, 100);
-	CU_ASSERT_EQUAL(counter(0, "via_full"), 1);
+	CU_ASSERT_EQUAL(counter(0, "router_full"), 1);
 	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
 	done();
+}
+
+static unsigned junk_put(struct intern *t, uint16_t refs[], unsigned max)
+{
+	uint64_t v[4] = {~0ull, 1, 2, 3};
+	unsigned n = 0;
+
+	CU_ASSERT_FATAL(t->size <= sizeof(v));
+	while (n < max && (refs[n] = intern_put(t, v))) {
+		n++;
+		v[0]--;
+	}
+	CU_ASSERT_FATAL(n < max);
+	return n;
+}
+
+static bool all_known(int node)
+{
+	const struct facet *f = facet_of(node);
+
+	for (unsigned i = 0; i < f->dest_high; i++)
+		if (f->dests[i].area && !dest_alive(&f->dests[i]))
+			return false;
+	return true;
+}
+
+static void full_for(uint64_t seed, bool interned)
+{
+	static uint16_t routers[4096], sibs[4096];
+	unsigned n = 0, m = 0;
+	struct ctl *c;
+	uint16_t vias;
+
+	line(seed, 10, true);
+	CU_ASSERT_FATAL(until_whole(PN_S(12)));
+	lab_run(lab, PN_S(5));
+	c = lab->net[0]->ctl;
+	vias = c->via_max;
+	if (interned) {
+		n = junk_put(&c->routers, routers, PN_ARRAY_LEN(routers));
+		m = junk_put(&c->sibs, sibs, PN_ARRAY_LEN(sibs));
+	} else {
+		c->via_max = c->via_fresh;
+		c->via_free = 0;
+	}
+	lab->wire[4 + seed % 2].cut = true;
+	lab_run(lab, PN_S(10));
+	while (n > 0)
+		intern_drop(&c->routers, routers[--n]);
+	while (m > 0)
+		intern_drop(&c->sibs, sibs[--m]);
+	c->via_max = vias;
+	/* without vias a node is nobody's way, and the tree has come apart */
+	CU_ASSERT(until_whole(interned ? PN_S(1) : PN_S(20)));
+	lab_run(lab, PN_S(2));
+	CU_ASSERT(all_known(0));
+	done();
+}
+
+/* All tables of a node are full, and a link far away is cut: what there was no room for is known
+ * soon after there is some again. */
+static void test_full_for_a_while(void)
+{
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		full_for(seed, true);
+		full_for(seed, false);
+	}
 }
 
 /* A neighbour's requests are followed as fast as one that starves repeats them, no faster. */
@@ -431,6 +498,7 @@ static CU_TestInfo tests[] = {
 	{ "too cheap", test_too_cheap },
 	{ "more sources than room", test_many_sources },
 	{ "no room for a source", test_sources_full },
+	{ "no room for a while", test_full_for_a_while },
 	{ "requests are limited", test_requests_limited },
 	{ "a ring is cut", test_ring },
 	{ "retraction", test_retraction },
