@@ -169,7 +169,8 @@ struct part_nb {                 /* by adjacency: one inside a sibling of ours *
 	uint8_t base;            /* this base */
 	uint16_t told[PARTS];    /* what it was told of the area that we are in */
 	uint8_t told_base;
-	bool want;               /* it shall tell all once more */
+	bool want;               /* it shall tell all once more, */
+	bool again;              /* or wants to be told so */
 };
 
 struct parts {                   /* of one sibling */
@@ -444,6 +445,8 @@ void part_stop(struct net *net, struct facet *f, struct dest *d);
 /** part_neighbour(), part_neighbour_gone() - an adjacency comes, goes */
 void part_neighbour(struct net *net, uint32_t adj);
 void part_neighbour_gone(struct net *net, struct facet *f, uint32_t adj);
+/** part_want() - a neighbour shall tell all again, if there is room for it */
+void part_want(struct net *net, uint32_t adj);
 /** part_changed() - routes, costs or areas changed: choose again soon */
 void part_changed(struct facet *f);
 void part_duties(struct net *net, struct facet *f, struct pn_time now);

@@ -361,6 +361,8 @@ static struct via *want_again(struct net *net, const struct facet *f, struct des
 	v = via_have(net, d, adj);
 	if (v)
 		v->tx_want = true;
+	if (d->kind == DEST_SIBLING)
+		part_want(net, adj);
 	nb->tx_dirty = true;
 	return v;
 }
@@ -647,6 +649,7 @@ static void lost_again(struct net *net, struct facet *f, struct pn_time now)
 		}
 		nb->lost = false;
 		nb->tx_dirty = true;
+		part_want(net, a);
 		for (unsigned i = 0; i < f->dest_high; i++) {
 			struct via *v = f->dests[i].area ? via_find(net, &f->dests[i], a) : NULL;
 

@@ -114,6 +114,7 @@ static struct part_via *pv_have(struct net *net, struct parts *p, uint32_t adj)
 		ref = ++c->part_via_fresh;
 	} else {
 		count(net, part_full);
+		route_lost(net, adj);
 		return NULL;
 	}
 	v = pv_at(net, ref);
@@ -207,6 +208,14 @@ void part_neighbour_gone(struct net *net, struct facet *f, uint32_t adj)
 		if (parts_at(net, f, i)->used)
 			pv_drop(net, parts_at(net, f, i), adj);
 	part_changed(f);
+}
+
+void part_want(struct net *net, uint32_t adj)
+{
+	const struct ctl *c = net->ctl;
+
+	if (c->part_via_free || c->part_via_fresh < c->part_via_max)
+		c->part_nbs[adj].want = true;
 }
 
 void part_changed(struct facet *f)
@@ -330,6 +339,26 @@ static bool hold_over(struct net *net, struct facet *f, struct pn_time now)
 	return over;
 }
 
+/* A neighbour lost what we told it: that is forgotten, and so it is told again. */
+static void tell_again(struct net *net, const struct facet *f, uint32_t adj)
+{
+	struct part_nb *pn = &net->ctl->part_nbs[adj];
+	unsigned i, k;
+
+	if (!pn->again)
+		return;
+	pn->again = false;
+	for (k = 0; k < PARTS; k++)
+		pn->told[k] = NET_METRIC_INF;
+	for (i = 0; i < net->ctl->dest_max / 2u; i++) {
+		const struct parts *p = parts_at(net, f, i);
+		struct part_via *v = p->used ? pv_find(net, p, adj) : NULL;
+
+		for (k = 0; v && k < PARTS; k++)
+			v->told[k] = NET_METRIC_INF;
+	}
+}
+
 void part_duties(struct net *net, struct facet *f, struct pn_time now)
 {
 	unsigned i;
@@ -346,8 +375,10 @@ void part_duties(struct net *net, struct facet *f, struct pn_time now)
 	for (i = 0; i < f->dest_high; i++)
 		parts_select(net, f, &f->dests[i], now);
 	hold_over(net, f, now);
-	for_each_nb(net, f, a)
+	for_each_nb(net, f, a) {
+		tell_again(net, f, a);
 		net->ctl->nbs[a].tx_dirty = true;
+	}
 }
 
 /* Telling -------------------------------------------------------------------------- */
@@ -491,26 +522,6 @@ bool part_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w)
 
 /* Hearing ---------------------------------------------------------------------------- */
 
-static void tell_again(struct net *net, struct facet *f, uint32_t adj)
-{
-	unsigned i, k;
-
-	if (!bucket_take(&net->ctl->nbs[adj].repeats, REPEAT_BURST, REPEAT_REFILL_NS, net->now)) {
-		count(net, ctl_bounded);
-		return;
-	}
-	for (k = 0; k < PARTS; k++)
-		net->ctl->part_nbs[adj].told[k] = NET_METRIC_INF;
-	for (i = 0; i < net->ctl->dest_max / 2u; i++) {
-		const struct parts *p = parts_at(net, f, i);
-		struct part_via *v = p->used ? pv_find(net, p, adj) : NULL;
-
-		for (k = 0; v && k < PARTS; k++)
-			v->told[k] = NET_METRIC_INF;
-	}
-	net->ctl->nbs[adj].tx_dirty = true;
-}
-
 static void on_item(struct net *net, struct facet *f, uint32_t adj, struct pn_rd *rd)
 {
 	unsigned level = pn_rd_u8(rd), check = pn_rd_u16(rd), base = pn_rd_u8(rd), i;
@@ -518,6 +529,7 @@ static void on_item(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	const struct dest *d;
 	struct part_via *v;
 	struct parts *p;
+	int own;
 
 	for (i = 0; i < PARTS; i++)
 		metric[i] = pn_rd_u16(rd);
@@ -530,8 +542,9 @@ static void on_item(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	}
 	d = sibling_at(net, f, level);
 	p = parts_of(net, f, d);
-	if (!p || (uint16_t)d->area != check)
-		return;                  /* not in that area (any more); we ask if we ever are */
+	own = p ? dest_index(net, f, d) : -1;
+	if (own < 0 || (uint16_t)d->area != check || !(net->ctl->nbs[adj].inside >> own & 1))
+		return;                  /* not both in that area (any more); we ask if we ever are */
 	v = pv_have(net, p, adj);
 	if (!v)
 		return;
@@ -546,7 +559,7 @@ void part_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd 
 	unsigned flags = pn_rd_u8(rd);
 
 	if (flags & PART_AGAIN)
-		tell_again(net, f, adj);
+		net->ctl->part_nbs[adj].again = true;    /* at the next look */
 	while (rd->left)
 		on_item(net, f, adj, rd);
 	if (rd->bad)

@@ -180,10 +180,89 @@ static void test_feasible(void)
 	done();
 }
 
+/* What node @n heard from a neighbour of the sibling at a level; NULL: nothing */
+static struct part_via *heard(int n, unsigned level, uint32_t adj)
+{
+	const struct ctl *c = lab->net[n]->ctl;
+	const struct facet *f = facet_of(n);
+	const struct dest *d = &f->dests[f->by_level[level] - 1];
+
+	CU_ASSERT_FATAL(f->by_level[level] != 0 && d->parts != 0);
+	for (uint16_t ref = c->parts[d->parts - 1].vias; ref; ref = c->part_vias[ref - 1].next)
+		if (c->part_vias[ref - 1].adj == adj)
+			return &c->part_vias[ref - 1];
+	return NULL;
+}
+
+/* Whoever wants to be told all again is, however often it asked before. */
+static void test_again(void)
+{
+	uint16_t metric[PARTS];
+	struct part_via *v;
+	struct net *net;
+	uint32_t adj = 0;
+	unsigned level = 0;
+	int n;
+
+	chords(5);
+	n = pick(&adj, &level);
+	CU_ASSERT_FATAL(n >= 0);
+	net = lab->net[n];
+	v = heard(n, level, adj);
+	CU_ASSERT_FATAL(v != NULL);
+	memcpy(metric, v->metric, sizeof(metric));
+	for (int m = 0; m < lab->nodes; m++)
+		if (!memcmp(net_id(lab->net[m]), adj_peek(net, adj)->id, PN_ID_LEN))
+			lab->net[m]->ctl->nbs[adj_to(m, n)].repeats.used = UINT16_MAX;
+	for (unsigned i = 0; i < PARTS; i++)
+		v->metric[i] = 7;
+	net->ctl->part_nbs[adj].want = true;
+	net->ctl->nbs[adj].tx_dirty = true;
+	facet_poke(net, facet_of(n), lab->now);
+	lab_run(lab, PN_MS(300));
+	CU_ASSERT_EQUAL(memcmp(v->metric, metric, sizeof(metric)), 0);
+	done();
+}
+
+/* Only those in our own area tell us of its sibling. */
+static void test_outside(void)
+{
+	uint8_t buf[16];
+	unsigned tried = 0;
+
+	chords(5);
+	for (int n = 0; n < lab->nodes; n++) {
+		const struct facet *f = facet_of(n);
+		struct pn_wr w;
+
+		for_each_nb(lab->net[n], f, a)
+			for (unsigned i = 1; i + 1u < f->chain.n; i++) {
+				unsigned level = rec_of(n, i)->top;
+
+				if (lab->net[n]->ctl->nbs[a].inside >> i & 1 || !f->by_level[level])
+					continue;
+				pn_wr_init(&w, buf, sizeof(buf));
+				pn_wr_u8(&w, 0);
+				pn_wr_u8(&w, level);
+				pn_wr_u16(&w, (uint16_t)rec_of(n, i)->line);
+				pn_wr_u8(&w, rec_of(n, i)->base);
+				for (unsigned k = 0; k < PARTS; k++)
+					pn_wr_u16(&w, 1);
+				hear(n, a, buf, w.len);
+				CU_ASSERT_PTR_NULL(heard(n, level, a));
+				tried++;
+			}
+	}
+	CU_ASSERT(tried > 0);
+	done();
+}
+
 static CU_TestInfo tests[] = {
 	{ "parts are known", test_known },
 	{ "known again", test_cut },
 	{ "feasibility", test_feasible },
+	{ "told again", test_again },
+	{ "none from outside", test_outside },
 	CU_TEST_INFO_NULL,
 };
 
