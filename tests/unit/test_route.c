@@ -318,13 +318,18 @@ static unsigned junk_put(struct intern *t, uint16_t refs[], unsigned max)
 	return n;
 }
 
+/* Return: a node has a route to wherever anybody in the same area has one */
 static bool all_known(int node)
 {
 	const struct facet *f = facet_of(node);
 
-	for (unsigned i = 0; i < f->dest_high; i++)
-		if (f->dests[i].area && !dest_alive(&f->dests[i]))
-			return false;
+	for (unsigned i = 0; i < f->dest_high; i++) {
+		const struct dest *d = &f->dests[i];
+
+		for (int n = 0; d->area && !dest_alive(d) && n < lab->nodes; n++)
+			if (dest_alive(dest_find(facet_of(n), d->kind, d->area)))
+				return false;
+	}
 	return true;
 }
 
