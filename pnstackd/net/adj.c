@@ -429,6 +429,8 @@ void adj_goodbye(struct net *net, struct pn_time now)
 			ctlq_goodbye(net, i, NET_ERR_GOODBYE);
 		t->pub[i].up = false;
 		t->a[i].is_static = false;
+		if (t->a[i].state == ADJ_UP)
+			ctl_on_adj_down(net, i, NET_ERR_GOODBYE, now);
 		if (t->a[i].state != ADJ_ENDED)
 			adj_end(net, i, now);
 	}

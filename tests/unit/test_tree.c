@@ -703,6 +703,20 @@ static void test_pool_full(void)
 	done();
 }
 
+/* Who has said goodbye may be called on, until it is gone, wherever in a merge that was. */
+static void test_goodbye_goes_on(void)
+{
+	for (int ms = 0; ms < 600; ms += 30) {
+		line(1, 3, true);
+		lab_run(lab, PN_MS(20) + (uint64_t)ms * PN_MS(1));
+		net_goodbye(lab->net[0], lab->now);
+		CU_ASSERT_EQUAL(facet_of(0)->nb_first, 0);
+		lab_run(lab, PN_S(1));
+		CU_ASSERT_EQUAL(lab_neighbours(lab, 0), 0);
+		done();
+	}
+}
+
 static CU_TestInfo tests[] = {
 	{ "slots", test_slots },
 	{ "a lease runs out", test_lease },
@@ -727,6 +741,7 @@ static CU_TestInfo tests[] = {
 	{ "facets", test_facets },
 	{ "a facet goes", test_facet_goes },
 	{ "pool of records full", test_pool_full },
+	{ "called on after goodbye", test_goodbye_goes_on },
 	CU_TEST_INFO_NULL,
 };
 
