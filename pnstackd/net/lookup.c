@@ -32,7 +32,7 @@
  * areas of that name in it.  So all register again when they see a successor, a while
  * later in large areas; who is asked himself looks whether the asker is in his area or in
  * the other one; and a peer whose address does not work asks him himself, and believes him
- * though he does not say anything newer.
+ * though he does not say anything newer (peer.c).
  *
  * Keeping (lookup_store.c, lookup_hand.c).  An anchor takes a record that is signed, newer,
  * of an area that it is in, and if it comes from its identity then from one of the
@@ -49,7 +49,9 @@
  * that is asked in vain costs a small detour, not a way there and back.  For those who only
  * want to know, the anchor that has a record sends the query to him whom it is about, and he
  * answers himself: an old record is found out where it is kept, and costs no second
- * question.  A peer's first packet finds that out as well, so he is told by the anchor.
+ * question.  He signs the number of the query and the asker's address along with his record, as
+ * his word counts more than that of an anchor, who knows the number too and may have kept any
+ * record of his.  A peer's first packet finds that out as well, so he is told by the anchor.
  * The query carries the tag of the identity: if it meets a neighbour of his on its way it
  * goes to him right away.
  *   If there is no answer in time (round-trip times are learned for each size of area), or
@@ -63,11 +65,11 @@
  * look over records.  TIMER_RECORD: the end of a record, or the next attempt to
  * hand it on, whichever is first.
  *
- * Limits.  Answers and signature checks are limited per source and in all, records per
- * source address block, so that one place cannot fill a table.  An answer is never longer
- * than the query, which therefore carries zeros; who wants a longer record is told
- * how long he must make it.  Signatures of answers are checked within the same limits, and
- * answers make the asker send no more than a few packets.
+ * Limits.  Answers, the signatures that they cost and signature checks are limited per
+ * source and in all, records per source address block, so that one place cannot fill a table.
+ * An answer is never longer than the query, which therefore carries zeros; who wants a longer
+ * record is told how long he must make it.  Signatures of answers are checked within the
+ * same limits, and answers make the asker send no more than a few packets.
  */
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/fwd.h"
@@ -79,6 +81,8 @@
 #define ANSWERS_PER_NODE 5000
 #define STORES_PER_SOURCE 200        /* a second; each costs a signature check of 40 us */
 #define STORES_PER_NODE 2000
+#define SIGNS_PER_SOURCE 50          /* a second; each costs a signature of 25 us */
+#define SIGNS_PER_NODE 2000
 #define REGS_SPARE 2                 /* registrations, beside those of each facet */
 #define REGS_PER_FACET 2
 #define TIMEOUT_MIN_NS PN_MS(60)
@@ -114,6 +118,7 @@ void lookup_carve(struct net *net, struct arena *a, const struct net_config *cfg
 	heads = arena_take(a, buckets, sizeof(*heads));
 	limit_carve(lk ? &lk->answers : NULL, a, net_limit(cfg->source_max, LIMIT_SLOTS));
 	limit_carve(lk ? &lk->stores : NULL, a, net_limit(cfg->source_max, LIMIT_SLOTS));
+	limit_carve(lk ? &lk->signs : NULL, a, net_limit(cfg->source_max, LIMIT_SLOTS));
 	net->lookup = lk;
 	if (!lk)
 		return;                  /* only being sized */
@@ -140,6 +145,7 @@ void lookup_init(struct net *net, const struct net_config *cfg, struct pn_time n
 	lk->secret = net_random_u64(net);
 	limit_init(&lk->answers, ANSWERS_PER_SOURCE, ANSWERS_PER_NODE, net_random_u64(net));
 	limit_init(&lk->stores, STORES_PER_SOURCE, STORES_PER_NODE, net_random_u64(net));
+	limit_init(&lk->signs, SIGNS_PER_SOURCE, SIGNS_PER_NODE, mix64(lk->secret));
 	timer_init(&lk->scan_timer, TIMER_LOOKUP, LOOKUP_TIMER_SCAN);
 	table_init(net);
 	client_init(net);
@@ -283,7 +289,7 @@ void lookup_on_packet(struct net *net, uint16_t facet, const struct net_hdr *hdr
 	else if (kind == LOOKUP_QUERY)
 		answer_on_query(net, hdr, payload, len, now);
 	else if (kind == LOOKUP_ANSWER && !key)
-		client_on_answer(net, hdr->src, &rd, now);
+		client_on_answer(net, hdr, &rd, now);
 	else
 		count(net, lookup_bad);
 }

@@ -23,6 +23,9 @@
  *   base 1 | count 1 | count x address (base rounded up to bytes, at least 1) |
  *   signature 64 over all that, purpose SIGN_LOOKUP
  *
+ * In the answer of him whom it is about it looks the same, but the signature is for that
+ * answer only: over all that | qid 8 | address of the asker 8, purpose SIGN_ANSWER.
+ *
  * Addresses are those inside the area: their lowest base bits. */
 #define ADDR_RECORD_HEAD (PN_ID_LEN + 8 + 4 + 2 + 8 + 1 + 1)
 #define ADDR_RECORD_MIN (ADDR_RECORD_HEAD + 1 + 64)
@@ -43,18 +46,23 @@ struct addr_record {
 	uint64_t addrs[NET_ADDRS_MAX];
 };
 
+/* The question that somebody answers himself. */
+struct addr_ask { uint64_t qid, asker; };
+
 /** addr_record_build() - signed with our key; all fields but id and hit are used
+ *  @ask: NULL; or it is good for the answer to that question only
  *  Return: bytes written, at most ADDR_RECORD_MAX; addresses that do not fit are left
  *  out; 0: @cap too small */
-size_t addr_record_build(const struct net *net, const struct addr_record *rec, uint8_t *buf,
-			 size_t cap);
+size_t addr_record_build(const struct net *net, const struct addr_record *rec,
+			 const struct addr_ask *ask, uint8_t *buf, size_t cap);
 
 /** addr_record_parse() - the form only, not the signature
  *  Return: 0, PN_EBADMSG; @rec untouched then */
 PN_MUST_CHECK int addr_record_parse(struct addr_record *rec, const uint8_t *buf, size_t len);
 
-/** addr_record_verify() - Return: 0, PN_EAUTH.  @buf as it was parsed */
-PN_MUST_CHECK int addr_record_verify(const struct addr_record *rec, const uint8_t *buf, size_t len);
+/** addr_record_verify() - Return: 0, PN_EAUTH.  @buf as it was parsed; @ask as it was built */
+PN_MUST_CHECK int addr_record_verify(const struct addr_record *rec, const struct addr_ask *ask,
+				     const uint8_t *buf, size_t len);
 
 /** addr_record_newer() - Return: (@seq, @stamp) is newer than (@old_seq, @old_stamp) */
 bool addr_record_newer(uint64_t seq, uint32_t stamp, uint64_t old_seq, uint32_t old_stamp);
@@ -84,7 +92,8 @@ uint64_t lookup_key(const uint8_t hit[PN_HIT_LEN], uint8_t replica);
  *           flags bit 0: who knows nothing passes it on, bit 1: who knows where he is
  *           lets himself answer
  *   ANSWER  kind 1 | step 1 | status 1 | qid 8 | status 0: record,
- *           1: nothing, unknown here, 2: length 2 that the query must have
+ *           1: nothing, unknown here, 2: length 2 that the query must have,
+ *           3: record, signed for this answer by him whom it is about
  *           to the source address; never longer than the query
  *   MOVED   kind 1 | record
  *           to the source of a packet that found us although we had moved */
@@ -94,7 +103,7 @@ enum lookup_msg { LOOKUP_STORE = 1, LOOKUP_STORED, LOOKUP_QUERY, LOOKUP_ANSWER, 
 #define LOOKUP_F_LEFT 4u
 #define LOOKUP_Q_ON 1u
 #define LOOKUP_Q_HIMSELF 2u
-#define LOOKUP_STEP_HIMSELF 0x40u    /* in a step: he answers himself */
+#define LOOKUP_STEP_HIMSELF 0x40u    /* in the step of a query: it goes to himself */
 #define LOOKUP_STORE_LEN (1 + 1 + 1 + 4 + 8)          /* before the record */
 #define LOOKUP_STORED_LEN (1 + 1 + 8)
 #define LOOKUP_QUERY_LEN (1 + 1 + 1 + 8 + PN_HIT_LEN + 8) /* before the zeros */
@@ -104,7 +113,7 @@ enum lookup_msg { LOOKUP_STORE = 1, LOOKUP_STORED, LOOKUP_QUERY, LOOKUP_ANSWER, 
 static_assert(NET_HDR_LEN + LOOKUP_PAYLOAD_MAX <= PN_MTU_MIN, "a STORE fits everywhere");
 
 enum lookup_stored { STORED_OK, STORED_OLD };   /* OLD: the anchor has a newer one */
-enum lookup_answer { ANSWER_RECORD, ANSWER_UNKNOWN, ANSWER_LONGER };
+enum lookup_answer { ANSWER_RECORD, ANSWER_UNKNOWN, ANSWER_LONGER, ANSWER_HIMSELF };
 
 /* State -------------------------------------------------------------------- */
 
@@ -203,7 +212,6 @@ struct query {
 	uint8_t hit[PN_HIT_LEN];
 	uint64_t qid;
 	uint64_t min_seq;            /* a record is news if it is newer than this */
-	uint8_t min_base;            /* 2^ this has the area for which the peer's is */
 	struct pn_time sent_at, until;
 	struct net_timer timer;      /* TIMER_LOOKUP */
 };
@@ -220,6 +228,7 @@ struct lookup {
 	uint64_t secret;             /* of the hash tables */
 	struct limit answers;        /* queries answered */
 	struct limit stores;         /* signatures checked for others */
+	struct limit signs;          /* answers about ourselves, signed for one asker each */
 	struct lookup_rtt rtt[LOOKUP_RTTS];
 
 	struct registration *regs;
@@ -279,8 +288,10 @@ bool own_on_stored(struct net *net, const struct net_hdr *hdr, uint64_t cookie,
 		   struct pn_time now);
 /** own_record() - our record in an area, as new as can be
  *  @area:  0: the whole network
+ *  @ask:   as addr_record_build()
  *  Return: bytes, 0: we are not registered there */
-size_t own_record(struct net *net, uint64_t area, uint8_t *buf, size_t cap);
+size_t own_record(struct net *net, uint64_t area, const struct addr_ask *ask, uint8_t *buf,
+		  size_t cap);
 
 /* lookup_table.c */
 void table_init(struct net *net);
@@ -338,7 +349,8 @@ void store_check(struct net *net, struct stored *s, struct pn_time now);
 void client_init(struct net *net);
 /** client_forget() - who was unknown may be known now */
 void client_forget(struct net *net);
-void client_on_answer(struct net *net, uint64_t src, struct pn_rd *rd, struct pn_time now);
+void client_on_answer(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
+		      struct pn_time now);
 /** client_on_error() - the query went to him, whom it is about, and did not arrive
  *  @rd: the first bytes of it, behind the kind */
 void client_on_error(struct net *net, struct pn_rd *rd, struct pn_time now);
@@ -346,11 +358,10 @@ void client_expire(struct net *net, uint32_t index, struct pn_time now);
 /** lookup_start() - ask for an identity on behalf of peer.c, who gets
  *  peer_on_record() or peer_on_lookup_failed(), later
  *  @min_seq: only a record newer than this is news
- *  @min_base: so large is the area for which the record is that is known; 0 none
  *  @doubt:   the address that was known does not work: he shall answer himself; what he
- *            says then is news, too, if it is as old as @min_seq or for a smaller area
+ *            says then is told, too, though it is not newer
  *  Return: 0; PN_EUNREACH: nobody knew it a moment ago; PN_EFULL */
-int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
-		 unsigned min_base, bool doubt, struct pn_time now);
+int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq, bool doubt,
+		 struct pn_time now);
 
 #endif

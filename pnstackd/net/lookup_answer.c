@@ -50,21 +50,12 @@ static bool shares_area(const struct net *net, uint64_t area, uint64_t addr)
 	return false;
 }
 
-/* @src: who asks
- * @raw: room for a record of ours.  Return: the record for the answer, NULL: none */
-static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t area,
-				   uint64_t src, bool key, uint8_t raw[ADDR_RECORD_MAX],
+/* Return: the record that we keep for the answer, NULL: none */
+static const uint8_t *query_record(struct net *net, const uint8_t *hit, uint64_t area, bool key,
 				   size_t *len)
 {
 	const struct stored *s;
 
-	if (memcmp(hit, net->hit, PN_HIT_LEN) == 0) {
-		if (shares_area(net, area, src))
-			*len = own_record(net, area, raw, ADDR_RECORD_MAX);
-		if (*len == 0)           /* not registered there, but larger areas will do */
-			*len = own_record(net, 0, raw, ADDR_RECORD_MAX);
-		return *len ? raw : NULL;
-	}
 	if (!key || !in_area(net, area))
 		return NULL;             /* we are not in that area (any more) */
 	s = store_best(net, hit, area);
@@ -185,8 +176,9 @@ static bool query_to_himself(struct net *net, const struct asked *q, const uint8
 	return true;
 }
 
-/* @raw: NULL: nothing */
-static void query_answer(struct net *net, const struct asked *q, uint8_t step,
+/* @raw: NULL: nothing
+ * @kind: what it is */
+static void query_answer(struct net *net, const struct asked *q, enum lookup_answer kind,
 			 const uint8_t *raw, size_t raw_len, struct pn_time now)
 {
 	struct net_hdr back = { .proto = NET_PROTO_LOOKUP, .dst = q->hdr->src,
@@ -197,8 +189,8 @@ static void query_answer(struct net *net, const struct asked *q, uint8_t step,
 
 	pn_wr_init(&w, buf, sizeof(buf));
 	pn_wr_u8(&w, LOOKUP_ANSWER);
-	pn_wr_u8(&w, step);
-	pn_wr_u8(&w, !raw ? ANSWER_UNKNOWN : fits ? ANSWER_RECORD : ANSWER_LONGER);
+	pn_wr_u8(&w, q->step & (uint8_t)~LOOKUP_STEP_HIMSELF);
+	pn_wr_u8(&w, !raw ? ANSWER_UNKNOWN : fits ? kind : ANSWER_LONGER);
 	pn_wr_u64(&w, q->qid);
 	if (raw && !fits)
 		pn_wr_u16(&w, LOOKUP_ANSWER_LEN + raw_len);
@@ -210,12 +202,32 @@ static void query_answer(struct net *net, const struct asked *q, uint8_t step,
 	(void)fwd_originate(net, 0, &back, buf, w.len, now);
 }
 
+/* About ourselves: we sign what we say, for this asker and question only, so that nobody can say
+ * it for us, or again.  Return: false: we are not registered anywhere just now */
+static bool query_answer_ourselves(struct net *net, const struct asked *q, struct pn_time now)
+{
+	struct addr_ask ask = { .qid = q->qid, .asker = q->hdr->src };
+	uint8_t raw[ADDR_RECORD_MAX];
+	size_t len = 0;
+
+	if (!limit_take(&net->lookup->signs, ask.asker, now)) {
+		count(net, lookup_limited);
+		return true;
+	}
+	if (shares_area(net, q->area, ask.asker))
+		len = own_record(net, q->area, &ask, raw, sizeof(raw));
+	if (len == 0)                    /* not registered there, but larger areas will do */
+		len = own_record(net, 0, &ask, raw, sizeof(raw));
+	if (len > 0)
+		query_answer(net, q, ANSWER_HIMSELF, raw, len, now);
+	return len > 0;
+}
+
 void answer_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *payload,
 		     size_t len, struct pn_time now)
 {
 	bool key = hdr->flags & NET_HDR_F_KEY;
-	uint8_t own[ADDR_RECORD_MAX];
-	const uint8_t *raw;
+	const uint8_t *raw = NULL;
 	size_t raw_len = 0;
 	struct asked q;
 
@@ -227,11 +239,10 @@ void answer_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *
 		count(net, lookup_limited);
 		return;
 	}
-	raw = query_record(net, q.hit, q.area, hdr->src, key, own, &raw_len);
-	if (raw == own) {
-		query_answer(net, &q, q.step | LOOKUP_STEP_HIMSELF, raw, raw_len, now);
+	if (memcmp(q.hit, net->hit, PN_HIT_LEN) != 0)
+		raw = query_record(net, q.hit, q.area, key, &raw_len);
+	else if (query_answer_ourselves(net, &q, now))
 		return;
-	}
 	if (raw && (q.flags & LOOKUP_Q_HIMSELF)) {
 		if (query_to_himself(net, &q, raw, raw_len, now))
 			return;
@@ -239,5 +250,5 @@ void answer_on_query(struct net *net, const struct net_hdr *hdr, const uint8_t *
 	} else if (!raw && key && (q.flags & LOOKUP_Q_ON) && query_pass_on(net, &q, now)) {
 		return;
 	}
-	query_answer(net, &q, q.step, raw, raw_len, now);
+	query_answer(net, &q, ANSWER_RECORD, raw, raw_len, now);
 }

@@ -13,7 +13,8 @@
  * The record that an anchor has may be an old one, of somebody who was cut off when he left.  A
  * peer finds that out when the first packet comes back.  For those who only want to know
  * the anchor lets himself answer.  If one sends a record all the same, he is asked himself, at
- * that address, as part of the same step. */
+ * that address, as part of the same step.  That an answer is from himself his signature shows,
+ * which is over our random number and our address: there is none that was kept from before. */
 #include "pnstackd/net/lookup.h"
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/peer.h"
@@ -191,14 +192,6 @@ static bool query_doubts(const struct query *q)
 	       q->again < AGAIN_MAX;
 }
 
-/* Asked because his address does not work, he says what is not newer: he was elsewhere when the
- * record was made that we have, or he is in a smaller area of ours in which he has not moved,
- * while our record is for a larger one. */
-static bool query_believes(const struct query *q, const struct addr_record *rec)
-{
-	return q->doubt && (rec->seq == q->min_seq || rec->base < q->min_base);
-}
-
 /* Our areas may have changed since the query began: then it begins again.
  * Return: how many there are; 0: we do not know now */
 static unsigned query_scopes(struct net *net, struct query *q,
@@ -333,8 +326,8 @@ static struct query *query_begin(struct net *net, const uint8_t hit[PN_HIT_LEN],
 	return NULL;
 }
 
-int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq,
-		 unsigned min_base, bool doubt, struct pn_time now)
+int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_seq, bool doubt,
+		 struct pn_time now)
 {
 	struct lookup *lk = net->lookup;
 	struct query *q = query_find(lk, hit);
@@ -349,7 +342,6 @@ int lookup_start(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t min_se
 	q->doubt = q->doubt || doubt;
 	if (q->min_seq < min_seq)
 		q->min_seq = min_seq;
-	q->min_base = (uint8_t)min_base;
 	return 0;
 }
 
@@ -362,7 +354,7 @@ void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, 
 
 	net->now = now;
 	if (memcmp(hit, net->hit, PN_HIT_LEN) == 0 &&
-	    addr_record_parse(&own, raw, own_record(net, 0, raw, sizeof(raw))) == 0) {
+	    addr_record_parse(&own, raw, own_record(net, 0, NULL, raw, sizeof(raw))) == 0) {
 		query_tell(net, hit, token, &own);
 		return;
 	}
@@ -384,10 +376,12 @@ void net_lookup(struct net *net, const uint8_t hit[PN_HIT_LEN], uint64_t token, 
 
 /* Answers --------------------------------------------------------------------------- */
 
-/* An answer with a record.  Return: false if it is not one that counts */
-static bool query_on_record(struct net *net, struct query *q, uint64_t src, struct pn_rd *rd,
-			    unsigned step, bool himself, struct pn_time now)
+/* An answer with a record.  @himself: it says that it is from him whom it is about
+ * Return: false if it is not one that counts */
+static bool query_on_record(struct net *net, struct query *q, const struct net_hdr *hdr,
+			    struct pn_rd *rd, unsigned step, bool himself, struct pn_time now)
 {
+	struct addr_ask ask = { .qid = q->qid, .asker = hdr->dst };
 	const uint8_t *raw = rd->at;
 	size_t len = pn_rd_left(rd);
 	struct addr_record rec;
@@ -395,11 +389,11 @@ static bool query_on_record(struct net *net, struct query *q, uint64_t src, stru
 
 	if (addr_record_parse(&rec, raw, len) < 0 || memcmp(rec.hit, q->hit, PN_HIT_LEN) != 0)
 		return false;
-	if (!limit_take(&net->lookup->stores, src, now)) {
+	if (!limit_take(&net->lookup->stores, hdr->src, now)) {
 		count(net, lookup_limited);
 		return true;
 	}
-	if (addr_record_verify(&rec, raw, len) < 0)
+	if (addr_record_verify(&rec, himself ? &ask : NULL, raw, len) < 0)
 		return false;
 	if (!addr_prefix(net, rec.area, rec.base, &prefix)) {
 		count(net, lookup_elsewhere);    /* we have left that area meanwhile */
@@ -410,7 +404,8 @@ static bool query_on_record(struct net *net, struct query *q, uint64_t src, stru
 		query_ask_himself(net, q, &rec, prefix, step, now);
 		return true;
 	}
-	if (rec.seq > q->min_seq || (himself && query_believes(q, &rec))) {
+	/* Asked because his address does not work, he may say what is not newer: see peer.c. */
+	if (rec.seq > q->min_seq || (himself && q->doubt)) {
 		query_end(net, q, &rec, himself, now);
 		return true;
 	}
@@ -452,9 +447,10 @@ static void query_measure(struct net *net, const struct query *q, unsigned step,
 				  pn_time_since(now, q->sent_at));
 }
 
-void client_on_answer(struct net *net, uint64_t src, struct pn_rd *rd, struct pn_time now)
+void client_on_answer(struct net *net, const struct net_hdr *hdr, struct pn_rd *rd,
+		      struct pn_time now)
 {
-	uint8_t told = pn_rd_u8(rd), step = told & (uint8_t)~LOOKUP_STEP_HIMSELF;
+	uint8_t step = pn_rd_u8(rd);
 	uint8_t status = pn_rd_u8(rd);
 	uint64_t qid = pn_rd_u64(rd);
 	struct query *q = rd->bad ? NULL : query_by_id(net->lookup, qid);
@@ -466,8 +462,8 @@ void client_on_answer(struct net *net, uint64_t src, struct pn_rd *rd, struct pn
 	if (!q || q->scopes == 0 || step + 1u > q->scopes + LOOKUP_REPLICAS - 1u)
 		return;                  /* late, another one was faster */
 	query_measure(net, q, step, now);
-	if (status == ANSWER_RECORD) {
-		if (query_on_record(net, q, src, rd, step, step != told, now))
+	if (status == ANSWER_RECORD || status == ANSWER_HIMSELF) {
+		if (query_on_record(net, q, hdr, rd, step, status == ANSWER_HIMSELF, now))
 			return;
 	} else if (status == ANSWER_UNKNOWN && pn_rd_finish(rd)) {
 		query_unknown(net, q, step, now);

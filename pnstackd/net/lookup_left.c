@@ -82,7 +82,7 @@ void left_expire(struct net *net, struct pn_time now)
 		if (l->tries == 0 || !pn_time_due(l->next_try, now))
 			continue;
 		if (len == 0)
-			len = own_record(net, 0, raw, sizeof(raw));
+			len = own_record(net, 0, NULL, raw, sizeof(raw));
 		if (len > 0)
 			left_send(net, l, raw, len, now);
 		else                     /* our own network is being put together */
@@ -112,7 +112,7 @@ void lookup_tell_moved(struct net *net, const struct net_hdr *hdr, size_t room,
 	struct net_hdr back = { .proto = NET_PROTO_LOOKUP, .dst = hdr->src,
 				.dst_tag = hdr->src_tag, .flow = hdr->flow };
 	uint8_t buf[1 + ADDR_RECORD_MAX];
-	size_t len = own_record(net, 0, buf + 1, sizeof(buf) - 1);
+	size_t len = own_record(net, 0, NULL, buf + 1, sizeof(buf) - 1);
 
 	buf[0] = LOOKUP_MOVED;
 	if (len == 0 || NET_HDR_LEN + 1 + len > room)

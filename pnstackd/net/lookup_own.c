@@ -214,17 +214,19 @@ static void own_look(struct net *net, struct pn_time now)
 
 /* Records ------------------------------------------------------------------------ */
 
-static size_t reg_build(struct net *net, const struct registration *reg, uint8_t *buf, size_t cap)
+static size_t reg_build(struct net *net, const struct registration *reg,
+			const struct addr_ask *ask, uint8_t *buf, size_t cap)
 {
 	struct addr_record rec = { .seq = reg->seq, .stamp = reg->stamp, .area = reg->area,
 				   .base = reg->base };
 
 	rec.lifetime_s = (uint16_t)(lifetime_ns(reg->base) / PN_S(1));
 	rec.count = own_addrs(net, reg->area, reg->base, rec.addrs);
-	return rec.count ? addr_record_build(net, &rec, buf, cap) : 0;
+	return rec.count ? addr_record_build(net, &rec, ask, buf, cap) : 0;
 }
 
-size_t own_record(struct net *net, uint64_t area, uint8_t *buf, size_t cap)
+size_t own_record(struct net *net, uint64_t area, const struct addr_ask *ask, uint8_t *buf,
+		  size_t cap)
 {
 	struct lookup *lk = net->lookup;
 	const struct registration *reg = NULL;
@@ -241,12 +243,12 @@ size_t own_record(struct net *net, uint64_t area, uint8_t *buf, size_t cap)
 		if (r->used && r->widest && tree_area_base(net, 0, r->area) == r->base)
 			reg = r;
 	}
-	return reg ? reg_build(net, reg, buf, cap) : 0;
+	return reg ? reg_build(net, reg, ask, buf, cap) : 0;
 }
 
 size_t net_own_record(struct net *net, uint8_t *buf, size_t cap)
 {
-	return own_record(net, 0, buf, cap);
+	return own_record(net, 0, NULL, buf, cap);
 }
 
 /* Messages ------------------------------------------------------------------------- */
@@ -262,7 +264,7 @@ static void reg_send(struct net *net, struct registration *reg, uint8_t replica,
 	rep->next_try = pn_time_add(now, RETRY_NS << rep->tries);
 	if (rep->tries < RETRY_MAX)      /* who is in the way now may not be for ever */
 		rep->tries++;
-	len = reg_build(net, reg, raw, sizeof(raw));
+	len = reg_build(net, reg, NULL, raw, sizeof(raw));
 	if (len == 0)
 		return;                  /* we have just left: own_look() will see */
 	lookup_send_store(net,

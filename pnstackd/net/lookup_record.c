@@ -7,12 +7,28 @@ static unsigned addr_width(unsigned base)
 	return base <= 8 ? 1 : (base + 7) / 8;
 }
 
-size_t addr_record_build(const struct net *net, const struct addr_record *rec, uint8_t *buf,
-			 size_t cap)
+/* What is signed: the record, and the question if it answers one.  Return: bytes */
+static size_t signed_text(uint8_t out[ADDR_RECORD_MAX + 16], const uint8_t *body, size_t len,
+			  const struct addr_ask *ask)
+{
+	struct pn_wr w;
+
+	pn_wr_init(&w, out, ADDR_RECORD_MAX + 16);
+	pn_wr_bytes(&w, body, len);
+	if (ask) {
+		pn_wr_u64(&w, ask->qid);
+		pn_wr_u64(&w, ask->asker);
+	}
+	PN_ASSERT(pn_wr_ok(&w));
+	return w.len;
+}
+
+size_t addr_record_build(const struct net *net, const struct addr_record *rec,
+			 const struct addr_ask *ask, uint8_t *buf, size_t cap)
 {
 	unsigned width = addr_width(rec->base), n = rec->count;
 	unsigned fit = (ADDR_RECORD_MAX - ADDR_RECORD_HEAD - 64) / width;
-	uint8_t sig[64];
+	uint8_t sig[64], text[ADDR_RECORD_MAX + 16];
 	struct pn_wr w;
 
 	PN_ASSERT(rec->count >= 1);
@@ -33,7 +49,8 @@ size_t addr_record_build(const struct net *net, const struct addr_record *rec, u
 	}
 	if (!pn_wr_ok(&w))
 		return 0;
-	net_sign(net, SIGN_LOOKUP, buf, w.len, sig);
+	net_sign(net, ask ? SIGN_ANSWER : SIGN_LOOKUP, text, signed_text(text, buf, w.len, ask),
+		 sig);
 	pn_wr_bytes(&w, sig, sizeof(sig));
 	return pn_wr_ok(&w) ? w.len : 0;
 }
@@ -68,10 +85,15 @@ int addr_record_parse(struct addr_record *rec, const uint8_t *buf, size_t len)
 	return 0;
 }
 
-int addr_record_verify(const struct addr_record *rec, const uint8_t *buf, size_t len)
+int addr_record_verify(const struct addr_record *rec, const struct addr_ask *ask,
+		       const uint8_t *buf, size_t len)
 {
+	uint8_t text[ADDR_RECORD_MAX + 16];
+
 	PN_ASSERT(len >= ADDR_RECORD_MIN);
-	if (!net_verify(rec->id, SIGN_LOOKUP, buf, len - 64, buf + len - 64))
+	PN_ASSERT(len <= ADDR_RECORD_MAX);
+	if (!net_verify(rec->id, ask ? SIGN_ANSWER : SIGN_LOOKUP, text,
+			signed_text(text, buf, len - 64, ask), buf + len - 64))
 		return PN_EAUTH;
 	return 0;
 }

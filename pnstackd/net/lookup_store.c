@@ -94,7 +94,7 @@ static bool store_verify(struct net *net, const struct store *m, struct pn_time 
 		count(net, lookup_limited);
 		return false;
 	}
-	if (addr_record_verify(&m->rec, m->raw, m->len) < 0) {
+	if (addr_record_verify(&m->rec, NULL, m->raw, m->len) < 0) {
 		count(net, lookup_bad);
 		return false;
 	}

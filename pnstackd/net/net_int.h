@@ -264,7 +264,7 @@ void net_random(struct net *net, void *buf, size_t len);  /* deterministic gener
 uint64_t net_random_u64(struct net *net);
 
 /* Signatures name their purpose (domain separation). */
-enum sign_purpose { SIGN_AREA = 1, SIGN_LOOKUP = 2, SIGN_ECHO = 3, SIGN_LINK = 4 };
+enum sign_purpose { SIGN_AREA = 1, SIGN_LOOKUP = 2, SIGN_ECHO = 3, SIGN_LINK = 4, SIGN_ANSWER = 5 };
 void net_sign(const struct net *net, enum sign_purpose p, const uint8_t *msg, size_t len,
 	      uint8_t sig[64]);
 bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t *msg, size_t len,

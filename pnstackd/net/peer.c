@@ -19,8 +19,10 @@
  * one, and the peer is looked up again, at first at once, then three times each after
  * 0.5 s, 1 s, 2 s, 4 s: who was cut off for a second or two is found soon after.  Twelve
  * such lookups in a row without news (some 18 s: longer than the network takes to find
- * another way) end in FAILED.  A peer that nobody holds goes
- * back to NONE instead.
+ * another way) end in FAILED.  A peer that nobody holds goes back to NONE instead.
+ * While there is doubt he himself is believed whatever he says, if he has signed it for our
+ * question; everybody else only if it is newer than all that we have had of him, now or
+ * before: what was seen does not come back.
  * A peer that is talked to is also looked up when its record has reached a third
  * of its lifetime; if that fails nothing happens, its address is as good as
  * before.  Newer records also come by net_peer_update(), out of a session.
@@ -76,6 +78,7 @@ struct peer {
 	uint64_t refresh_after;
 
 	uint64_t seq;                /* of the record; count is 0 when there is none */
+	uint64_t seq_max;            /* of all that we have had: it never falls */
 	uint64_t area;               /* that the record is for, */
 	uint8_t base;                /* and how large it is */
 	bool placed;                 /* we are in that area, or have been */
@@ -465,18 +468,20 @@ static bool peer_in_area(const struct net *net, const struct peer *p)
 	return addr_prefix(net, p->area, p->base, &prefix);
 }
 
-/* A record is news if it is newer, or says the same for an area that we are in. */
+/* A record is news if it is newer than all that we have had, or says the same as the newest
+ * for an area that we are in. */
 static uint64_t peer_min_seq(const struct net *net, const struct peer *p)
 {
-	if (p->count == 0)
-		return 0;
-	return peer_in_area(net, p) || p->seq == 0 ? p->seq : p->seq - 1;
+	PN_ASSERT(p->seq <= p->seq_max);
+	if (p->seq == 0 || p->seq < p->seq_max || peer_in_area(net, p))
+		return p->seq_max;
+	return p->seq - 1;
 }
 
 /* Return: as lookup_start() */
 static int peer_ask(struct net *net, const struct peer *p, bool doubt, struct pn_time now)
 {
-	return lookup_start(net, p->hit, peer_min_seq(net, p), p->count ? p->base : 0, doubt, now);
+	return lookup_start(net, p->hit, peer_min_seq(net, p), doubt, now);
 }
 
 /* Begin to resolve.  Return: 0, or why not (the state stays) */
@@ -574,6 +579,7 @@ static void peer_set_record(const struct net *net, struct peer *p, const struct 
 			    struct pn_time now)
 {
 	p->seq = rec->seq;
+	p->seq_max = pn_max(p->seq_max, rec->seq);
 	p->area = rec->area;
 	p->base = rec->base;
 	p->placed = false;
@@ -603,16 +609,17 @@ static void peer_known(struct net *net, struct peer *p, struct pn_time now)
 	echo_on_peer(net, peer_handle(net->peers, p), NET_ERR_NONE, now);
 }
 
-/* Does a record that is not newer than ours say that the address that we use is not his?  When
- * an area was cut in two and both parts have met again, a record for it may have been read
- * in the wrong one.  And ours may be of an area that has moved or gone since, while he is where
- * he was in a smaller one, whose record is older: that he has to say himself. */
+/* Does he say himself, in a record that is not newer than ours, that the address that we use is
+ * not his?  When an area was cut in two and both parts have met again, a record for it may
+ * have been read in the wrong one.  And ours may be of an area that has moved or gone since,
+ * while he is where he was in a smaller one, whose record is older.  As long as nothing is
+ * wrong with ours that is not heard: a newer one may have come while we asked. */
 static bool peer_elsewhere(const struct net *net, const struct peer *p,
 			   const struct addr_record *rec, bool himself)
 {
 	uint64_t prefix;
 
-	if (rec->seq != p->seq && !(himself && rec->base < p->base))
+	if (!himself || !(p->suspect || p->state == PEER_RESOLVING))
 		return false;
 	if (!addr_prefix(net, rec->area, rec->base, &prefix))
 		return false;
@@ -677,7 +684,7 @@ int net_peer_update(struct net *net, const uint8_t *record, size_t len, struct p
 	p = peer_find(net, rec.hit);
 	if (!p || p->self || (p->count > 0 && rec.seq <= peer_min_seq(net, p)))
 		return 0;
-	if (addr_record_verify(&rec, record, len) < 0)
+	if (addr_record_verify(&rec, NULL, record, len) < 0)
 		return PN_EAUTH;
 	/* A query that is under way for it may still end: it will be no news. */
 	bool looking = p->looking;

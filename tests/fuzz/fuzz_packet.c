@@ -83,7 +83,7 @@ static void prepare(void)
 	rec.base = facet_height(net, 0);
 	rec.area = start.area = w_area(0, rec.base);
 	rec.addrs[0] = w.vertex[0].addr;
-	start.record_len = addr_record_build(w_net(0), &rec, start.record, sizeof(start.record));
+	start.record_len = addr_record_build(w_net(0), &rec, NULL, start.record, sizeof(start.record));
 	s = store_find(net, w_net(0)->hit, 0, rec.area);
 	if (!s) {
 		memcpy(rec.hit, w_net(0)->hit, PN_HIT_LEN);

@@ -106,7 +106,10 @@ size_t again_answer(struct net *net, const uint8_t *payload, size_t len, uint8_t
 	if (len <= LOOKUP_ANSWER_LEN || payload[0] != LOOKUP_ANSWER ||
 	    addr_record_parse(&rec, payload + LOOKUP_ANSWER_LEN, len - LOOKUP_ANSWER_LEN) < 0)
 		return len;
-	first = first_of(&rec, payload + LOOKUP_ANSWER_LEN, len - LOOKUP_ANSWER_LEN);
+	/* what he has signed for one answer is good for nothing else */
+	first = payload[2] == ANSWER_HIMSELF
+			? first_find(rec.hit)
+			: first_of(&rec, payload + LOOKUP_ANSWER_LEN, len - LOOKUP_ANSWER_LEN);
 	byz_act();
 	switch (rng_below(byz_rng(), 5)) {
 	case 0:
@@ -121,6 +124,7 @@ size_t again_answer(struct net *net, const uint8_t *payload, size_t len, uint8_t
 		if (!first)
 			return 0;
 		PN_ASSERT((size_t)LOOKUP_ANSWER_LEN + first->len <= cap);
+		buf[2] = ANSWER_RECORD;
 		memcpy(buf + LOOKUP_ANSWER_LEN, first->raw, first->len);
 		return LOOKUP_ANSWER_LEN + first->len;
 	default:
@@ -139,7 +143,7 @@ size_t again_query(const uint8_t *payload, size_t len, uint8_t *buf, size_t cap)
 	first = first_find(payload + LOOKUP_QUERY_LEN - 8 - PN_HIT_LEN);
 	byz_act();
 	buf[0] = LOOKUP_ANSWER;
-	buf[1] = payload[1]; /* step */
+	buf[1] = payload[1] & (uint8_t)~LOOKUP_STEP_HIMSELF; /* step */
 	buf[2] = ANSWER_UNKNOWN;
 	memcpy(buf + 3, payload + 3, 8); /* query id */
 	switch (rng_below(byz_rng(), 3)) {
@@ -150,8 +154,7 @@ size_t again_query(const uint8_t *payload, size_t len, uint8_t *buf, size_t cap)
 	default: /* as if himself had said it */
 		if (!first || (size_t)LOOKUP_ANSWER_LEN + first->len > cap)
 			return LOOKUP_ANSWER_LEN;
-		buf[1] |= LOOKUP_STEP_HIMSELF;
-		buf[2] = ANSWER_RECORD;
+		buf[2] = ANSWER_HIMSELF;
 		memcpy(buf + LOOKUP_ANSWER_LEN, first->raw, first->len);
 		return LOOKUP_ANSWER_LEN + first->len;
 	}

@@ -12,7 +12,7 @@ static size_t make(unsigned node, uint64_t seq, uint16_t n, uint8_t *buf)
 	rec.area = w_area(own, rec.base);
 	for (unsigned i = 0; i < n; i++)
 		rec.addrs[i] = addr_low(own ^ i, rec.base);
-	return addr_record_build(w_net(node), &rec, buf, ADDR_RECORD_MAX);
+	return addr_record_build(w_net(node), &rec, NULL, buf, ADDR_RECORD_MAX);
 }
 
 static void records(void)
@@ -28,7 +28,7 @@ static void records(void)
 
 		CU_ASSERT_EQUAL(len, ADDR_RECORD_MIN + counts[i] - 1u);
 		CU_ASSERT_EQUAL(addr_record_parse(&out, buf, len), 0);
-		CU_ASSERT_EQUAL(addr_record_verify(&out, buf, len), 0);
+		CU_ASSERT_EQUAL(addr_record_verify(&out, NULL, buf, len), 0);
 		CU_ASSERT_EQUAL(memcmp(out.id, w_net(0)->id, PN_ID_LEN), 0);
 		CU_ASSERT_EQUAL(memcmp(out.hit, w_net(0)->hit, PN_HIT_LEN), 0);
 		CU_ASSERT_EQUAL(out.seq, 77);
@@ -59,7 +59,7 @@ static void forgery(void)
 	len = make(0, 5, 3, buf);
 	for (size_t i = 0; i < len; i++) {
 		buf[i] ^= (uint8_t)(1u << i % 8);
-		if (addr_record_parse(&out, buf, len) == 0 && addr_record_verify(&out, buf,
+		if (addr_record_parse(&out, buf, len) == 0 && addr_record_verify(&out, NULL, buf,
 										 len) == 0)
 			accepted++;
 		buf[i] ^= (uint8_t)(1u << i % 8);
@@ -254,7 +254,7 @@ static void an_old_record(void)
 	rec.base = (uint8_t)w.vertex[0].height;
 	rec.area = w_area(w.vertex[0].addr, rec.base);
 	rec.addrs[0] = w.vertex[20].addr;
-	len = addr_record_build(w_net(39), &rec, raw, sizeof(raw));
+	len = addr_record_build(w_net(39), &rec, NULL, raw, sizeof(raw));
 	for (unsigned i = 0; i < w.nodes; i++) {
 		for (uint8_t r = 0; r < LOOKUP_REPLICAS; r++) {
 			struct stored *s = store_find(w_net(i), w_net(39)->hit, r, rec.area);
@@ -388,14 +388,14 @@ static void no_news(void)
 	CU_ASSERT_EQUAL(addr_record_parse(&known, raw, net_own_record(w_net(8), raw, sizeof(raw))),
 			0);
 	queries = w_count(0, COUNT_lookup_queries);
-	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq, 0, false, w.now), 0);
+	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq, false, w.now), 0);
 	CU_ASSERT(finds(0, known.hit, &ns, &ev));
 	CU_ASSERT_EQUAL(ev.addrs[0], known.addrs[0]);
 	CU_ASSERT(ns < PN_MS(200));
 	w_run(PN_MS(200));
 	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries + LOOKUP_REPLICAS);
 	/* one replica has news */
-	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq - 1, 0, false, w.now), 0);
+	CU_ASSERT_EQUAL(lookup_start(w_net(0), known.hit, known.seq - 1, false, w.now), 0);
 	w_run(PN_MS(200));
 	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_queries), queries + LOOKUP_REPLICAS + 1);
 	w_end();
@@ -524,6 +524,7 @@ static void answers(void)
 {
 	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .flags = NET_HDR_F_KEY };
 	uint8_t q[LOOKUP_QUERY_WANT] = { LOOKUP_QUERY };
+	uint64_t before;
 
 	w_line(2);
 	w_start(1, 64, 16);
@@ -533,18 +534,39 @@ static void answers(void)
 	memcpy(q + 11, w_net(1)->hit, PN_HIT_LEN);
 	for (size_t len = 0; len <= sizeof(q); len++) {
 		uint8_t *copy = unit_copy(q, len);
-		uint64_t before = w_count(1, COUNT_lookup_answers);
+
+		before = w_count(1, COUNT_lookup_answers);
 
 		lookup_on_packet(w_net(1), 0, &hdr, copy, len, w.now);
 		CU_ASSERT_EQUAL(w_count(1, COUNT_lookup_answers) - before, len >= LOOKUP_QUERY_LEN);
 		if (w.tail && len >= LOOKUP_QUERY_LEN)
 			CU_ASSERT(w.tail->pkt->len - NET_HDR_LEN <= len);
 		free(copy);
+		w_run(PN_MS(20));
 	}
+	/* about ourselves: each costs us a signature */
+	w_run(PN_S(2));
+	before = w_count(1, COUNT_lookup_answers);
 	for (unsigned i = 0; i < 1000; i++)
 		lookup_on_packet(w_net(1), 0, &hdr, q, sizeof(q), w.now);
-	CU_ASSERT_EQUAL(w_count(1, COUNT_lookup_answers), ANSWERS_PER_SOURCE);
-	CU_ASSERT(w_count(1, COUNT_lookup_limited) >= 900);
+	CU_ASSERT_EQUAL(w_count(1, COUNT_lookup_answers) - before, SIGNS_PER_SOURCE);
+	CU_ASSERT_EQUAL(w_count(1, COUNT_lookup_limited), 1000 - SIGNS_PER_SOURCE);
+	/* about somebody else */
+	w_run(PN_S(2));
+	q[11]++;
+	before = w_count(1, COUNT_lookup_answers);
+	for (unsigned i = 0; i < 1000; i++)
+		lookup_on_packet(w_net(1), 0, &hdr, q, sizeof(q), w.now);
+	CU_ASSERT_EQUAL(w_count(1, COUNT_lookup_answers) - before, ANSWERS_PER_SOURCE);
+	/* and from many */
+	w_run(PN_S(2));
+	q[11]--;
+	before = w_count(1, COUNT_lookup_answers);
+	for (unsigned i = 0; i < 4 * SIGNS_PER_NODE; i++) {
+		hdr.src = (uint64_t)i << LIMIT_BLOCK_BITS;
+		lookup_on_packet(w_net(1), 0, &hdr, q, sizeof(q), w.now);
+	}
+	CU_ASSERT_EQUAL(w_count(1, COUNT_lookup_answers) - before, SIGNS_PER_NODE);
 	w_end();
 }
 

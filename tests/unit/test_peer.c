@@ -473,7 +473,7 @@ static void older_and_true(void)
 	w_run(PN_MS(100));
 	CU_ASSERT_EQUAL(w_net(2)->deliver.count, 1);
 	p = peer_at(w_net(0), h);
-	p->seq += 5;
+	p->seq = p->seq_max = p->seq + 5;
 	p->area = 4711;
 	p->base = 6;
 	p->addrs[0] = w_free_addr();
@@ -485,6 +485,104 @@ static void older_and_true(void)
 	w_run(PN_MS(100));
 	CU_ASSERT_EQUAL(w_net(2)->deliver.count, 2);
 	CU_ASSERT_EQUAL(w_count(0, COUNT_peer_failed), 0);
+	w_end();
+}
+
+/* An answer to the query of node 0 that is under way, as if it had come to @dst */
+static void answer_in(uint64_t dst, uint8_t step, uint8_t status, const uint8_t *raw, size_t len)
+{
+	struct net_hdr hdr = { .proto = NET_PROTO_LOOKUP, .src = 5, .dst = dst };
+	uint8_t buf[LOOKUP_QUERY_MAX];
+	struct pn_wr wr;
+
+	CU_ASSERT_FATAL(w_net(0)->lookup->queries[0].used);
+	pn_wr_init(&wr, buf, sizeof(buf));
+	pn_wr_u8(&wr, LOOKUP_ANSWER);
+	pn_wr_u8(&wr, step);
+	pn_wr_u8(&wr, status);
+	pn_wr_u64(&wr, w_net(0)->lookup->queries[0].qid);
+	pn_wr_bytes(&wr, raw, len);
+	lookup_on_packet(w_net(0), 0, &hdr, buf, wr.len, w.now);
+}
+
+/* In doubt his own word counts, though it is older than what we know, but only his: whoever
+ * knows the query and has kept a record of his that is true no more cannot say it for him.
+ * And what we knew before is not newer then. */
+static void in_his_name(void)
+{
+	struct addr_record rec = { .stamp = 1, .lifetime_s = 100, .base = 3, .count = 1 };
+	struct addr_ask ask, other;
+	uint8_t raw[ADDR_RECORD_MAX];
+	uint64_t was, newest;
+	struct peer *p;
+	net_peer h;
+	size_t len;
+
+	w_line(12);
+	w_start(1, 64, 16);
+	w_run(PN_S(2));
+	h = net_peer_open(w_net(0), w_net(2)->hit, w.now);
+	net_send_peer(w_net(0), h, w_packet(300, 7), w.now);
+	w_run(PN_MS(100));
+	p = peer_at(w_net(0), h);
+	p->seq = p->seq_max = newest = p->seq + 5;
+	p->area = 4711;
+	p->base = 6;
+	was = peer_target(w_net(0), p, w.now);
+	w.loss_percent = 100;
+	net_peer_silent(w_net(0), h, w.now);
+	CU_ASSERT_FATAL(w_net(0)->lookup->queries[0].used);
+	ask = (struct addr_ask){ .qid = w_net(0)->lookup->queries[0].qid,
+				 .asker = w.vertex[0].addr };
+	rec.seq = newest - 4;
+	rec.area = w_area(w.vertex[0].addr, rec.base);
+	rec.addrs[0] = addr_low(w.vertex[2].addr, rec.base) ^ 1;
+	/* an anchor's, also if it says that it is not */
+	len = addr_record_build(w_net(2), &rec, NULL, raw, sizeof(raw));
+	answer_in(ask.asker, 0x40, ANSWER_RECORD, raw, len);
+	answer_in(ask.asker, 0, ANSWER_HIMSELF, raw, len);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_bad), 2);
+	/* his answer to another question, or to somebody else */
+	other = (struct addr_ask){ .qid = ask.qid + 1, .asker = ask.asker };
+	len = addr_record_build(w_net(2), &rec, &other, raw, sizeof(raw));
+	answer_in(ask.asker, 0, ANSWER_HIMSELF, raw, len);
+	other = (struct addr_ask){ .qid = ask.qid, .asker = ask.asker ^ 1 };
+	len = addr_record_build(w_net(2), &rec, &other, raw, sizeof(raw));
+	answer_in(ask.asker, 0, ANSWER_HIMSELF, raw, len);
+	/* his own is no record for everybody, nor is a kind that there is not */
+	len = addr_record_build(w_net(2), &rec, &ask, raw, sizeof(raw));
+	answer_in(ask.asker, 0, ANSWER_RECORD, raw, len);
+	answer_in(ask.asker, 0, ANSWER_HIMSELF + 1, raw, len);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_bad), 6);
+	CU_ASSERT_EQUAL(peer_target(w_net(0), p, w.now), was);
+	/* himself */
+	answer_in(ask.asker, 0, ANSWER_HIMSELF, raw, len);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_bad), 6);
+	CU_ASSERT_EQUAL(p->seq, newest - 4);
+	CU_ASSERT_EQUAL(peer_target(w_net(0), p, w.now), w.vertex[2].addr ^ 1);
+	/* and nothing that was signed before */
+	rec.addrs[0] ^= 2;
+	for (rec.seq = newest - 5; rec.seq <= newest; rec.seq++) {
+		len = addr_record_build(w_net(2), &rec, NULL, raw, sizeof(raw));
+		CU_ASSERT_EQUAL(net_peer_update(w_net(0), raw, len, w.now), 0);
+		CU_ASSERT_EQUAL(peer_target(w_net(0), p, w.now), w.vertex[2].addr ^ 1);
+	}
+	p->area = 4711;                  /* not even when we have left that area, too */
+	rec.seq = newest;
+	len = addr_record_build(w_net(2), &rec, NULL, raw, sizeof(raw));
+	CU_ASSERT_EQUAL(net_peer_update(w_net(0), raw, len, w.now), 0);
+	CU_ASSERT_EQUAL(p->seq, newest - 4);
+	rec.seq = newest + 1;
+	len = addr_record_build(w_net(2), &rec, NULL, raw, sizeof(raw));
+	CU_ASSERT_EQUAL(net_peer_update(w_net(0), raw, len, w.now), 0);
+	CU_ASSERT_EQUAL(peer_target(w_net(0), p, w.now), w.vertex[2].addr ^ 3);
+	/* no doubt any more: what he said before that comes too late */
+	rec.seq = newest - 4;
+	rec.addrs[0] ^= 2;
+	memcpy(rec.hit, w_net(2)->hit, PN_HIT_LEN);
+	peer_on_record(w_net(0), &rec, true, w.now);
+	CU_ASSERT_EQUAL(p->seq, newest + 1);
+	CU_ASSERT_EQUAL(peer_target(w_net(0), p, w.now), w.vertex[2].addr ^ 3);
 	w_end();
 }
 
@@ -637,6 +735,7 @@ static CU_TestInfo tests[] = {
 	{ "many at once", many_at_once },
 	{ "moved next door", moved_next_door },
 	{ "an older record that is true", older_and_true },
+	{ "in his name", in_his_name },
 	{ "ping", ping },
 	{ "trace", trace },
 	{ "false answers", false_answers },
