@@ -76,6 +76,10 @@ static void test_told(void)
 	adj = adj_to(0, 1);
 	ctl_on_msg(lab->net[0], adj, msg, sizeof(msg), lab->now);
 	CU_ASSERT_EQUAL(lab->net[0]->ctl->nbs[adj].cut, 5);
+	/* bit 2: he has no way to the sibling of his pair; but one to that of himself */
+	CU_ASSERT(cut_ends(lab->net[0], adj, rec_of(1, 1)->top));
+	CU_ASSERT(!cut_ends(lab->net[0], adj, rec_of(1, 0)->top));
+	CU_ASSERT(!cut_ends(lab->net[0], UINT32_MAX, rec_of(1, 1)->top));
 	bad = counter(0, "ctl_malformed");
 	msg[5] = 7;                              /* a bit short: what follows is no entry */
 	ctl_on_msg(lab->net[0], adj, msg, sizeof(msg) - 1, lab->now);

@@ -216,6 +216,76 @@ static void lies_end(void)
 	}
 }
 
+/* Who is sent to sibling routes takes them as long as he comes no nearer; then routes to parts
+ * again. */
+static void plain_until_nearer(void)
+{
+	unsigned parts = 0, shortcuts = 0;
+
+	w_random_graph(3, 40, 20, 0);
+	w_start(3, 16, 16);
+	w.parts = 3;
+	for (unsigned i = 0; i < w.nodes * w.nodes; i++) {
+		unsigned u = i / w.nodes, v = i % w.nodes;
+		uint64_t dst = w.vertex[v].addr;
+		struct net_hdr hdr = { .dst = dst, .flags = NET_HDR_F_PLAIN };
+		struct part_route to;
+		struct fwd_hop hop;
+		unsigned k;
+
+		if (u == v)
+			continue;
+		k = fwd_diff(w.vertex[u].addr, dst);
+		for (unsigned a = 0; a < w.node[u]->adjs; a++)
+			w.node[u]->adj[a].shows_addr = true;
+		hdr.level = NET_LEVEL_ANY;
+		hop = fwd_decide(w_net(u), 0, &hdr, FWD_ADJ_NONE);
+		CU_ASSERT(!hop.shortcut || !(hop.flags & NET_HDR_F_PLAIN));
+		shortcuts += hop.shortcut;
+		for (unsigned a = 0; a < w.node[u]->adjs; a++)
+			w.node[u]->adj[a].shows_addr = false;
+		if (!route_part(w_net(u), 0, k, dst, 0, FWD_ADJ_NONE, &to))
+			continue;
+		parts++;
+		hdr.level = (uint8_t)nbhd_level(k + 1, 0);
+		hop = fwd_decide(w_net(u), 0, &hdr, FWD_ADJ_NONE);
+		CU_ASSERT(hop.flags & NET_HDR_F_PLAIN);
+		hdr.level++;
+		hop = fwd_decide(w_net(u), 0, &hdr, FWD_ADJ_NONE);
+		CU_ASSERT(!(hop.flags & NET_HDR_F_PLAIN));
+		CU_ASSERT_EQUAL(hop.adj, to.adj);
+	}
+	CU_ASSERT(parts > 100);
+	CU_ASSERT(shortcuts > 100);
+	w_end();
+}
+
+/* After one detour only one by a higher sibling: so they end. */
+static void detours_rise(void)
+{
+	struct net_hdr hdr = { .level = (uint8_t)nbhd_level(21, 0) };
+	struct fwd_hop hop;
+
+	w_line(12);
+	w_start(1, 16, 16);
+	hdr.dst = w.vertex[0].addr | UINT64_C(1) << 20; /* nobody's: no way there */
+	for (unsigned level = 1; level < w.vertex[0].height; level++) {
+		if (w.vertex[0].dist[level] == UINT32_MAX)
+			continue;
+		w.around = (int)level;
+		for (unsigned been = 0; been <= detour_field(level + 2, true); been++) {
+			hdr.detour = (uint8_t)been;
+			hop = fwd_decide(w_net(0), 0, &hdr, FWD_ADJ_NONE);
+			CU_ASSERT_EQUAL(hop.verdict, been <= detour_field(level, false)
+							     ? FWD_SEND : FWD_NO_ROUTE);
+			CU_ASSERT(hop.detour >= been);
+		}
+	}
+	CU_ASSERT(w.around > 1);
+	w.around = 0;
+	w_end();
+}
+
 /* Return: the node where the walk ends, -1: it does not */
 static int walk_key(unsigned u, uint64_t key, unsigned max)
 {
@@ -595,6 +665,8 @@ static CU_TestInfo tests[] = {
 	{ "shortcuts shorten", shortcuts_shorten },
 	{ "parts end", parts_end },
 	{ "lies end", lies_end },
+	{ "plain until it is nearer", plain_until_nearer },
+	{ "detours rise", detours_rise },
 	{ "key walks meet", key_walks_meet },
 	{ "key load follows size", key_load },
 	{ "key walks end whatever the counts", key_walks_end_whatever_the_counts },

@@ -234,6 +234,35 @@ static void knows_more(void)
 	done();
 }
 
+static bool beside_route(uint64_t dst, uint8_t base)
+{
+	struct part_route part = { .metric = 1000, .base = base };
+	struct nbhd_hit hit;
+
+	return nbhd_nearest(lab->net[0], 0, dst, 255, ANY_COST, UINT32_MAX, 0, &part, &hit);
+}
+
+/* A route to the part of the sibling where a packet goes is better than any place outside that
+ * part to which the way begins where the route does. */
+static void not_beside_a_route(void)
+{
+	uint64_t rel[1], place = UINT64_C(1) << 40;
+
+	nodes(4, 2);
+	start_all();
+	tie(0, 1);
+	CU_ASSERT_FATAL(until_whole(PN_S(20)));
+	lab_run(lab, PN_S(1));
+	rel[0] = place ^ net_address(lab->net[1], 0);
+	tell(0, adj_to(0, 1), 1, rel, 1);
+	nbhd_tick(lab->net[0], lab->now);
+	CU_ASSERT(beside_route(place, 0));
+	CU_ASSERT(beside_route(place ^ 4, 3));
+	CU_ASSERT(!beside_route(place ^ 4, 2));
+	CU_ASSERT(!beside_route(place ^ 4, 0));
+	done();
+}
+
 static void truncated(void)
 {
 	uint64_t rel[3] = { 1, UINT64_MAX, 0 };
@@ -273,6 +302,7 @@ static CU_TestInfo tests[] = {
 	{ "a neighbour's neighbour", picks },
 	{ "one neighbour does not crowd out the others", crowded },
 	{ "who knows more", knows_more },
+	{ "not beside a route", not_beside_a_route },
 	{ "truncated entries", truncated },
 	CU_TEST_INFO_NULL,
 };
