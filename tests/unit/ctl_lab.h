@@ -123,4 +123,44 @@ static inline uint64_t counters(const char *name)
 	return sum;
 }
 
+/* Return: all references to interned values are those that facets hold, no more, no less */
+static inline bool refs_sound(int node)
+{
+	const struct ctl *c = lab->net[node]->ctl;
+	static uint32_t routers[UINT16_MAX], sibs[UINT16_MAX];
+
+	memset(routers, 0, sizeof(routers));
+	memset(sibs, 0, sizeof(sibs));
+	for (unsigned n = 0; n < c->facet_count; n++) {
+		const struct facet *f = &c->facets[n];
+
+		routers[f->router]++;
+		for (unsigned i = 0; i < f->dest_high; i++) {
+			const struct dest *d = &f->dests[i];
+
+			for (uint16_t v = d->vias; v; v = c->vias[v - 1].next) {
+				routers[c->vias[v - 1].router]++;
+				sibs[c->vias[v - 1].sib]++;
+			}
+			for (unsigned k = 0; k < FD_MAX; k++)
+				routers[d->fd[k].router]++;
+		}
+	}
+	for (unsigned r = 1; r <= c->routers.fresh; r++)
+		if (c->routers.refs[r] != routers[r])
+			return false;
+	for (unsigned r = 1; r <= c->sibs.fresh; r++)
+		if (c->sibs.refs[r] != sibs[r])
+			return false;
+	return true;
+}
+
+/* The same as done(), if nothing was put by hand */
+static inline void done_sound(void)
+{
+	for (int n = 0; n < lab->nodes; n++)
+		CU_ASSERT(!lab->net[n] || refs_sound(n));
+	done();
+}
+
 #endif

@@ -56,7 +56,7 @@ static void test_around(void)
 			for (int from = 0; from < 8 && !facet_of(to)->cut; from++)
 				CU_ASSERT(from == dead || from == to || gets_there(from, to));
 		}
-		done();
+		done_sound();
 	}
 	CU_ASSERT(small > 3);
 }
@@ -85,7 +85,7 @@ static void test_told(void)
 	ctl_on_msg(lab->net[0], adj, msg, sizeof(msg) - 1, lab->now);
 	CU_ASSERT_EQUAL(lab->net[0]->ctl->nbs[adj].cut, 5);
 	CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), bad + 1);
-	done();
+	done_sound();
 }
 
 /* All siblings of a node are out of reach.  Return: its areas that are cut then */
@@ -117,7 +117,7 @@ static void test_never_reached(void)
 		CU_ASSERT_EQUAL(cut_off(i, false), 0);
 		CU_ASSERT_NOT_EQUAL(cut_off(i, true), 0);
 	}
-	done();
+	done_sound();
 }
 
 /* A leader who has most of his area beyond the cut leaves it; but since how many those are is

@@ -78,7 +78,7 @@ static void test_known(void)
 	for (uint64_t seed = 1; seed <= 4; seed++) {
 		chords(seed);
 		CU_ASSERT(all_follow() > LAB_NODES * LAB_NODES / 4);
-		done();
+		done_sound();
 	}
 }
 
@@ -91,7 +91,7 @@ static void test_cut(void)
 		CU_ASSERT(until_whole(PN_S(20)));
 		lab_run(lab, PN_S(12));
 		CU_ASSERT(all_follow() > LAB_NODES * LAB_NODES / 4);
-		done();
+		done_sound();
 	}
 }
 
@@ -177,7 +177,7 @@ static void test_feasible(void)
 			CU_ASSERT_EQUAL(counter(n, "ctl_malformed"), before + 1);
 		}
 	}
-	done();
+	done_sound();
 }
 
 /* What node @n heard from a neighbour of the sibling at a level; NULL: nothing */
@@ -221,7 +221,7 @@ static void test_again(void)
 	facet_poke(net, facet_of(n), lab->now);
 	lab_run(lab, PN_MS(300));
 	CU_ASSERT_EQUAL(memcmp(v->metric, metric, sizeof(metric)), 0);
-	done();
+	done_sound();
 }
 
 /* Only those in our own area tell us of its sibling. */
@@ -254,7 +254,7 @@ static void test_outside(void)
 			}
 	}
 	CU_ASSERT(tried > 0);
-	done();
+	done_sound();
 }
 
 static CU_TestInfo tests[] = {

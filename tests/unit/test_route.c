@@ -363,7 +363,7 @@ static void full_for(uint64_t seed, bool interned)
 	CU_ASSERT(until_whole(interned ? PN_S(1) : PN_S(20)));
 	lab_run(lab, PN_S(2));
 	CU_ASSERT(all_known(0));
-	done();
+	done_sound();
 }
 
 /* All tables of a node are full, and a link far away is cut: what there was no room for is known
@@ -421,7 +421,7 @@ static void test_ring(void)
 			CU_ASSERT(until_whole(PN_S(8)));
 		}
 		requests += counters("route_requests");
-		done();
+		done_sound();
 	}
 	CU_ASSERT(requests > 0);
 }
@@ -445,7 +445,7 @@ static void test_retraction(void)
 				CU_ASSERT(r.sibling_id != dead);
 		lab_run(lab, PN_S(5));
 		CU_ASSERT(until_whole(PN_S(8)));
-		done();
+		done_sound();
 	}
 }
 
@@ -489,7 +489,7 @@ static void test_alternate(void)
 		CU_ASSERT_EQUAL(route_hop(lab->net[0], 0, 63, 0), -1);
 		CU_ASSERT_EQUAL(route_hop(lab->net[0], 0, 64, 0), -1);
 		CU_ASSERT_EQUAL(route_alternate(lab->net[0], 0, 255, 0), -1);
-		done();
+		done_sound();
 	}
 	CU_ASSERT(found > 0);
 }

@@ -64,7 +64,7 @@ static void test_leader_stops(void)
 			CU_ASSERT_EQUAL(root_of(root_leader())->prev, id);
 			CU_ASSERT_EQUAL(root_of(root_leader())->leader, deputy);
 		}
-		done();
+		done_sound();
 	}
 	CU_ASSERT(sum <= 8);                     /* all of them would be 56 */
 }
@@ -85,7 +85,7 @@ static void test_all_leaders(void)
 			if (n == 8)
 				CU_ASSERT(until_whole(PN_S(8)));
 		}
-		done();
+		done_sound();
 	}
 }
 
@@ -138,7 +138,7 @@ static void test_who_may(void)
 	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[deputy],
 			      root_of(x)->line, rec_of(x, top - 1)), 0);
 	CU_ASSERT_EQUAL(counter(x, "ctl_bad_deputy"), 0);
-	done();
+	done_sound();
 	ring(3, 6);
 	net = lab->net[x];
 	f = facet_of(x);
@@ -150,7 +150,7 @@ static void test_who_may(void)
 	CU_ASSERT_EQUAL(counter(x, "ctl_bad_deputy"), 1);
 	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 5) % 6), top, lab->net[deputy], 99,
 			      rec_of(x, top - 1)), 0);
-	done();
+	done_sound();
 	ring(3, 6);
 	net = lab->net[x];
 	f = facet_of(x);
@@ -159,7 +159,7 @@ static void test_who_may(void)
 	d->own = false;
 	CU_ASSERT_NOT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[deputy],
 				  root_of(x)->line, rec_of(x, top - 1)), 0);
-	done();
+	done_sound();
 	/* or who followed the leader in the child that he led as well */
 	ring(3, 6);
 	net = lab->net[x];
@@ -177,7 +177,7 @@ static void test_who_may(void)
 	below.prev = root_of(x)->child[below.bit].id;
 	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 5) % 6), top, lab->net[other],
 			      root_of(x)->line, &below), 0);
-	done();
+	done_sound();
 }
 
 /* A line cut in two: both halves live, under different areas, and merge when they meet.
@@ -203,7 +203,7 @@ static void test_split(void)
 		lab_run(lab, PN_S(4));
 		CU_ASSERT(until_whole(PN_S(12)));
 		CU_ASSERT(moved(before) <= 5);
-		done();
+		done_sound();
 	}
 }
 
@@ -232,7 +232,7 @@ static void test_returns(void)
 		}
 		lab_run(lab, PN_S(6));
 		CU_ASSERT(until_whole(PN_S(12)));
-		done();
+		done_sound();
 	}
 }
 

@@ -65,7 +65,7 @@ static void test_slots(void)
 		for (unsigned k = 0; k < c.n; k++)
 			rec_put(&net->ctl->recs, c.at[k]);
 	}
-	done();
+	done_sound();
 }
 
 /* Joins that are asked for by hand --------------------------------------------------- */
@@ -143,7 +143,7 @@ static void test_lease(void)
 	CU_ASSERT(lab_merged(lab, 0, 1));
 	CU_ASSERT_EQUAL(root_of(0)->base, 1);
 	CU_ASSERT_EQUAL(rec_count_value(root_of(1)->count), 2);
-	done();
+	done_sound();
 }
 
 /* What a node sends is lost for a moment when it has asked to join. */
@@ -164,7 +164,7 @@ static void test_asked_again(void)
 	lab->tap = lose_first;
 	CU_ASSERT(until_whole(PN_S(5)));
 	CU_ASSERT_EQUAL(counter(2, "tree_joins"), 1);   /* it has not begun anew */
-	done();
+	done_sound();
 }
 
 static void test_refused(void)
@@ -181,7 +181,7 @@ static void test_refused(void)
 	CU_ASSERT_EQUAL(counters("ctl_bad_signature"), 1);
 	CU_ASSERT_EQUAL(counters("tree_grants"), 1);
 	CU_ASSERT_EQUAL(root_of(0)->base, 1);
-	done();
+	done_sound();
 }
 
 /* A neighbour in another network may ask to join, but has no say with our leaders. */
@@ -194,7 +194,7 @@ static void test_foreign(void)
 	CU_ASSERT_EQUAL(counters("ctl_foreign"), 2);
 	lab_run(lab, PN_MS(100));
 	CU_ASSERT_EQUAL(counters("tree_grants"), 1);
-	done();
+	done_sound();
 }
 
 /* Somebody far away asks us by packets to ask a neighbour: not one in our network, and not so
@@ -233,7 +233,7 @@ static void test_asked_by_packet(void)
 		lab->net[0]->ctl->nbs[adj_to(0, 1)].in_network = false;
 	}
 	CU_ASSERT(counter(0, "tree_bounded") > 0);
-	done();
+	done_sound();
 }
 
 /* A member tells the root's leader of a parent that nobody would believe in. */
@@ -268,7 +268,7 @@ static void test_tall_parent(void)
 	CU_ASSERT_EQUAL(counter(led, "ctl_malformed"), 0);
 	CU_ASSERT_EQUAL(counter(led, "ctl_refused_height"), 1);
 	CU_ASSERT_EQUAL(root_of(led)->parent, 0);
-	done();
+	done_sound();
 }
 
 /* Many keys behind one link do not get many slots. */
@@ -279,7 +279,7 @@ static void test_budget(void)
 		ask(JOIN_OP, 0, 0, 1, false);
 	CU_ASSERT(counter(0, "tree_bounded") >= 7);
 	CU_ASSERT(counter(0, "tree_bounded") < 40);
-	done();
+	done_sound();
 }
 
 /* Who is inside already gets no slot, whatever old record of it is shown. */
@@ -320,7 +320,7 @@ static void test_replayed_root(void)
 	CU_ASSERT_EQUAL(counter(led, "ctl_stale"), 1);
 	lab_run(lab, PN_S(8));
 	CU_ASSERT_EQUAL(counters("tree_detaches"), 0);
-	done();
+	done_sound();
 }
 
 /* Leaving -------------------------------------------------------------------------------- */
@@ -346,7 +346,7 @@ static void test_not_listed(void)
 	CU_ASSERT_EQUAL(rec_of(1 - led, 0)->epoch, 1);
 	lab_run(lab, PN_S(8));
 	CU_ASSERT(lab_merged(lab, 0, 1));        /* and comes again */
-	done();
+	done_sound();
 }
 
 static void test_leader_dies(void)
@@ -363,7 +363,7 @@ static void test_leader_dies(void)
 		lab_run(lab, PN_S(4));           /* until its neighbours notice */
 		CU_ASSERT(until_whole(PN_S(8)));
 		CU_ASSERT(counters("tree_successions") + counters("tree_detaches") > 0);
-		done();
+		done_sound();
 	}
 }
 
@@ -385,7 +385,7 @@ static void test_rest(void)
 				last[i] = facet_of(i)->last_tick;
 			}
 		CU_ASSERT(ticks < 7 * 20);
-		done();
+		done_sound();
 	}
 }
 
@@ -412,7 +412,7 @@ static void test_no_buffer(void)
 		pn_pkt_put(&lab->pool, held[--n]);
 	lab_run(lab, PN_S(1));
 	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count);
-	done();
+	done_sound();
 }
 
 /* More to tell than the window takes: the rest follows without waiting for a tick. */
@@ -435,7 +435,7 @@ static void test_window(void)
 	timer_set(lab->net[led], &facet_of(led)->timer, pn_time_add(lab->now, PN_S(3)));
 	lab_run(lab, PN_MS(500));
 	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count);
-	done();
+	done_sound();
 }
 
 /* Records that could not be checked, or kept, when they came are asked for again; what
@@ -475,7 +475,7 @@ static void test_again(void)
 	lab->net[1 - led]->ctl->rec_quota = 100;
 	lab_run(lab, PN_S(1));
 	CU_ASSERT_EQUAL(root_of(1 - led)->count, p.count);
-	done();
+	done_sound();
 }
 
 /* A chain longer than ours can ever be is not taken in, and not written behind its room. */
@@ -510,7 +510,7 @@ static void test_slot_above(void)
 	}
 	CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), 0);
 	CU_ASSERT(nb->ready);
-	done();
+	done_sound();
 }
 
 static void test_one_commit(void)
@@ -522,7 +522,7 @@ static void test_one_commit(void)
 	CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), 0);
 	ctl_on_msg(lab->net[0], adj_to(0, 1), msg, sizeof(msg), lab->now);
 	CU_ASSERT_EQUAL(counter(0, "ctl_malformed"), 1);
-	done();
+	done_sound();
 }
 
 /* Commits, and slots to be told again, cost something: a neighbour gets so many at once. */
@@ -546,7 +546,7 @@ static void test_commits_bounded(void)
 	CU_ASSERT(lab->net[0]->ctl->nbs[adj].ready);
 	CU_ASSERT_EQUAL(lab->net[0]->ctl->nbs[adj].again, 0);
 	CU_ASSERT(lab_merged(lab, 0, 1));
-	done();
+	done_sound();
 }
 
 /* Balance ---------------------------------------------------------------------------------- */
@@ -572,7 +572,7 @@ static void test_move(void)
 		CU_ASSERT_EQUAL(counters("tree_rebuilds"), 0);
 		for (int i = 0; i < 2; i++)
 			CU_ASSERT_EQUAL(net_address(lab->net[i], 0), addr[i]);
-		done();
+		done_sound();
 	}
 }
 
@@ -604,7 +604,7 @@ static void test_hollow(void)
 	CU_ASSERT(reaches(2, 0));
 	for (int i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(net_address(lab->net[i], 0), addr[i]);
-	done();
+	done_sound();
 }
 
 /* Facets ----------------------------------------------------------------------------------- */
@@ -626,7 +626,7 @@ static void test_facets(void)
 	hub(1, 8);
 	CU_ASSERT(until_whole(PN_S(15)));
 	CU_ASSERT_EQUAL(net_facet_count(lab->net[0]), 1);
-	done();
+	done_sound();
 	hub(2, 10);
 	CU_ASSERT(until_whole(PN_S(15)));
 	net = lab->net[0];
@@ -651,7 +651,7 @@ static void test_facets(void)
 	CU_ASSERT_EQUAL(facet_of_addr(net, 0, net_address(net, 0), 0, lab->now), 0);
 	CU_ASSERT_EQUAL(facet_of_addr(net, 1, net_address(net, 0), 0, lab->now), 1);
 	CU_ASSERT_EQUAL(facet_of_addr(net, FACET_ANY, net_address(net, 0), 0, lab->now), 0);
-	done();
+	done_sound();
 }
 
 /* A facet that has long been without neighbours goes; another may come in its place. */
@@ -682,7 +682,7 @@ static void test_facet_goes(void)
 		}
 	CU_ASSERT(until_whole(PN_S(15)));
 	CU_ASSERT_EQUAL(net_facet_count(net), 2);
-	done();
+	done_sound();
 }
 
 /* Neighbours that fill the pool of records do not stop a hub that grows. */
@@ -700,7 +700,7 @@ static void test_pool_full(void)
 	CU_ASSERT_EQUAL(lab_neighbours(lab, 0), 10);
 	CU_ASSERT_EQUAL(net_facet_count(net), 1);
 	CU_ASSERT(counter(0, "rec_full") > 0);
-	done();
+	done_sound();
 }
 
 /* Who has said goodbye may be called on, until it is gone, wherever in a merge that was. */
@@ -713,7 +713,7 @@ static void test_goodbye_goes_on(void)
 		CU_ASSERT_EQUAL(facet_of(0)->nb_first, 0);
 		lab_run(lab, PN_S(1));
 		CU_ASSERT_EQUAL(lab_neighbours(lab, 0), 0);
-		done();
+		done_sound();
 	}
 }
 
