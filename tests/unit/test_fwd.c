@@ -238,7 +238,7 @@ static void plain_until_nearer(void)
 		k = fwd_diff(w.vertex[u].addr, dst);
 		for (unsigned a = 0; a < w.node[u]->adjs; a++)
 			w.node[u]->adj[a].shows_addr = true;
-		hdr.level = NET_LEVEL_ANY;
+		hdr.level = (uint8_t)nbhd_level(k + 1, 0);
 		hop = fwd_decide(w_net(u), 0, &hdr, FWD_ADJ_NONE);
 		CU_ASSERT(!hop.shortcut || !(hop.flags & NET_HDR_F_PLAIN));
 		shortcuts += hop.shortcut;
@@ -247,7 +247,6 @@ static void plain_until_nearer(void)
 		if (!route_part(w_net(u), 0, k, dst, 0, FWD_ADJ_NONE, &to))
 			continue;
 		parts++;
-		hdr.level = (uint8_t)nbhd_level(k + 1, 0);
 		hop = fwd_decide(w_net(u), 0, &hdr, FWD_ADJ_NONE);
 		CU_ASSERT(hop.flags & NET_HDR_F_PLAIN);
 		hdr.level++;
