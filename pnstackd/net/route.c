@@ -30,8 +30,8 @@
  * has not seen a new number for several beats it is dropped: the backstop for
  * whatever retraction does not reach.
  *
- * What is told is built in route_tell.c.  Route entry: kind and flags 1 (bit 0: sibling) | area 8 | router 8 | seqno 2 |
- * metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
+ * What is told is built in route_tell.c.  Route entry: kind and flags 1 (bit 0: sibling) | area 8 |
+ * router 8 | seqno 2 | metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
  */
 #include "pnstackd/net/circle.h"
 #include "pnstackd/net/guard.h"

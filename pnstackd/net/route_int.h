@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define NEARLY_EQUAL 2u          /* of NET_COST_UNIT: ways that share the load */
+
 static inline bool seqno_newer(uint16_t a, uint16_t b)
 {
 	return (int16_t)(a - b) > 0;     /* RFC 8966 3.2.1 */
@@ -40,6 +42,16 @@ static inline struct via *via_find(const struct net *net, const struct dest *d, 
 /** route_lost() - there was no room for what a neighbour told, or for what we tell it: again
  *  after AGAIN_NS */
 void route_lost(struct net *net, uint32_t adj);
+/** dest_at_level() - the sibling there.  Return: NULL: none */
+static inline struct dest *dest_at_level(const struct net *net, uint16_t facet, unsigned level)
+{
+	struct facet *f = facet_at(net, facet);
+
+	if (level >= PN_ARRAY_LEN(f->by_level) || !f->by_level[level])
+		return NULL;
+	return &f->dests[f->by_level[level] - 1];
+}
+
 /** via_have() - the same as via_find(), made if there is none.  Return: NULL: no room, and
  *  route_lost() knows */
 struct via *via_have(struct net *net, struct dest *d, uint32_t adj);

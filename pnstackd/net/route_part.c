@@ -44,7 +44,6 @@
 #define HOLD_NS PN_S(5)
 #define LOOK_NS PN_MS(100)       /* between two looks at all: what changes is told together */
 #define MARGIN (NET_COST_UNIT / 2) /* what changed by less is not told */
-#define NEARLY_EQUAL 2u          /* of NET_COST_UNIT */
 
 void part_carve(struct ctl *c, struct arena *a)
 {
@@ -383,13 +382,6 @@ void part_duties(struct net *net, struct facet *f, struct pn_time now)
 
 /* Telling -------------------------------------------------------------------------- */
 
-static struct dest *sibling_at(const struct net *net, const struct facet *f, unsigned level)
-{
-	if (level >= PN_ARRAY_LEN(f->by_level) || !f->by_level[level])
-		return NULL;
-	return &facet_at(net, f->index)->dests[f->by_level[level] - 1];
-}
-
 /* How far it is from here to a part of an area of this base that we are in */
 static uint16_t part_within(const struct net *net, const struct facet *f, unsigned base,
 			    unsigned part)
@@ -402,10 +394,10 @@ static uint16_t part_within(const struct net *net, const struct facet *f, unsign
 	if (part == own)
 		return 0;
 	if (part >> 1 == own >> 1) {
-		d = base >= 2 ? sibling_at(net, f, base - 2) : NULL;
+		d = base >= 2 ? dest_at_level(net, f->index, base - 2) : NULL;
 		return d && d->selected ? d->metric : NET_METRIC_INF;
 	}
-	d = sibling_at(net, f, base - 1);
+	d = dest_at_level(net, f->index, base - 1);
 	if (!d || !d->selected)
 		return NET_METRIC_INF;
 	p = parts_of(net, f, d);
@@ -540,7 +532,7 @@ static void on_item(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 		memcpy(net->ctl->part_nbs[adj].metric, metric, sizeof(metric));
 		return;
 	}
-	d = sibling_at(net, f, level);
+	d = dest_at_level(net, f->index, level);
 	p = parts_of(net, f, d);
 	own = p ? dest_index(net, f, d) : -1;
 	if (own < 0 || (uint16_t)d->area != check || !(net->ctl->nbs[adj].inside >> own & 1))
@@ -596,7 +588,7 @@ bool route_part(const struct net *net, uint16_t facet, unsigned level, uint64_t 
 		uint32_t from, struct part_route *out)
 {
 	const struct facet *f = facet_at(net, facet);
-	const struct dest *d = sibling_at(net, f, level);
+	const struct dest *d = dest_at_level(net, f->index, level);
 	const struct parts *p = parts_of(net, f, d);
 	struct choice c = { .net = net, .from = from, .flow = flow, .out = out };
 	unsigned part;

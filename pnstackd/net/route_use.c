@@ -3,8 +3,6 @@
 #include "pnstackd/net/circle.h"
 #include "pnstackd/net/route_int.h"
 
-#define NEARLY_EQUAL 2u          /* of NET_COST_UNIT */
-
 int route_leader_hop(struct net *net, struct facet *f, uint64_t area)
 {
 	struct dest *d = dest_find(f, DEST_LEADER, area);
@@ -42,15 +40,6 @@ const struct sib *route_sib(const struct net *net, const struct facet *f, unsign
 		best_listed = is;
 	}
 	return best;
-}
-
-static struct dest *dest_at_level(const struct net *net, uint16_t facet, unsigned level)
-{
-	struct facet *f = facet_at(net, facet);
-
-	if (level >= PN_ARRAY_LEN(f->by_level) || !f->by_level[level])
-		return NULL;
-	return &f->dests[f->by_level[level] - 1];
 }
 
 uint64_t route_sibling_line(const struct net *net, uint16_t facet, unsigned level)
