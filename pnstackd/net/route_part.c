@@ -30,7 +30,10 @@
  * What is meant by the parts depends on the height of the sibling (base).  What was told
  * for another one than we see waits until we see that.
  *
- * ENTRY_PART: flags 1 (bit 0: tell me all again) | and for each area
+ * Whoever begins anew, because it came into the area again, has forgotten what it told. What a
+ * neighbour still believes of that may lead back to it: so it is void, unless told again.
+ *
+ * ENTRY_PART: flags 1 (bit 0: tell me all again, and forget what I told) | and for each area
  *   level 1 | check 2 | base 1 | metric 2 of each part
  * level is where our own area hangs, check the last bytes of its line; PART_INSIDE: the area
  * that the sender is in and the receiver is beside.
@@ -338,15 +341,12 @@ static bool hold_over(struct net *net, struct facet *f, struct pn_time now)
 	return over;
 }
 
-/* A neighbour lost what we told it: that is forgotten, and so it is told again. */
-static void tell_again(struct net *net, const struct facet *f, uint32_t adj)
+/* That we told it anything is forgotten, and so it is told again. */
+static void untell(struct net *net, const struct facet *f, uint32_t adj)
 {
 	struct part_nb *pn = &net->ctl->part_nbs[adj];
 	unsigned i, k;
 
-	if (!pn->again)
-		return;
-	pn->again = false;
 	for (k = 0; k < PARTS; k++)
 		pn->told[k] = NET_METRIC_INF;
 	for (i = 0; i < net->ctl->dest_max / 2u; i++) {
@@ -355,6 +355,32 @@ static void tell_again(struct net *net, const struct facet *f, uint32_t adj)
 
 		for (k = 0; v && k < PARTS; k++)
 			v->told[k] = NET_METRIC_INF;
+	}
+}
+
+/* A neighbour lost what we told it */
+static void tell_again(struct net *net, const struct facet *f, uint32_t adj)
+{
+	if (!net->ctl->part_nbs[adj].again)
+		return;
+	net->ctl->part_nbs[adj].again = false;
+	untell(net, f, adj);
+}
+
+/* It begins anew: what it told is not true any more, unless it tells it again. */
+static void unhear(struct net *net, const struct facet *f, uint32_t adj)
+{
+	struct part_nb *pn = &net->ctl->part_nbs[adj];
+	unsigned i, k;
+
+	for (k = 0; k < PARTS; k++)
+		pn->metric[k] = NET_METRIC_INF;
+	for (i = 0; i < net->ctl->dest_max / 2u; i++) {
+		const struct parts *p = parts_at(net, f, i);
+		struct part_via *v = p->used ? pv_find(net, p, adj) : NULL;
+
+		for (k = 0; v && k < PARTS; k++)
+			v->metric[k] = NET_METRIC_INF;
 	}
 }
 
@@ -496,6 +522,8 @@ bool part_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w)
 	pn_wr_u8(w, ENTRY_PART);
 	at = pn_wr_open16(w);
 	pn_wr_u8(w, pn->want ? PART_AGAIN : 0);
+	if (pn->want)
+		untell(net, f, adj);
 	head = w->len;
 	all = tell_within(net, f, adj, w);
 	for (i = 0; i < f->dest_high && all; i++) {
@@ -550,8 +578,10 @@ void part_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd 
 {
 	unsigned flags = pn_rd_u8(rd);
 
-	if (flags & PART_AGAIN)
+	if (flags & PART_AGAIN) {
+		unhear(net, f, adj);
 		net->ctl->part_nbs[adj].again = true;    /* at the next look */
+	}
 	while (rd->left)
 		on_item(net, f, adj, rd);
 	if (rd->bad)

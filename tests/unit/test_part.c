@@ -194,6 +194,52 @@ static struct part_via *heard(int n, unsigned level, uint32_t adj)
 	return NULL;
 }
 
+/* The other end of that adjacency */
+static int beyond(int n, uint32_t adj)
+{
+	int m = 0;
+
+	while (memcmp(net_id(lab->net[m]), adj_peek(lab->net[n], adj)->id, PN_ID_LEN))
+		CU_ASSERT_FATAL(++m < lab->nodes);
+	return m;
+}
+
+/* What a node told before it began anew is void. */
+static void test_forgotten(void)
+{
+	unsigned void_ones = 0;
+
+	chords(5);
+	for (int n = 0; n < lab->nodes; n++) {
+		const struct facet *f = facet_of(n);
+
+		for_each_nb(lab->net[n], f, a)
+			for (unsigned i = 1; i + 1u < f->chain.n; i++) {
+				unsigned level = rec_of(n, i)->top;
+				int m = beyond(n, a);
+				struct part_via *v, *there;
+
+				if (!(lab->net[n]->ctl->nbs[a].inside >> i & 1))
+					continue;
+				v = heard(n, level, a);
+				there = heard(m, level, adj_to(m, n));
+				for (unsigned k = 0; v && there && k < PARTS; k++) {
+					void_ones += v->told[k] >= NET_METRIC_INF;
+					there->metric[k] = 7;
+					v->told[k] = NET_METRIC_INF;
+				}
+				lab->net[n]->ctl->part_nbs[a].want = true;
+				lab->net[n]->ctl->nbs[a].tx_dirty = true;
+				facet_poke(lab->net[n], facet_of(n), lab->now);
+				lab_run(lab, PN_MS(500));
+				for (unsigned k = 0; v && there && k < PARTS; k++)
+					CU_ASSERT_NOT_EQUAL(there->metric[k], 7);
+			}
+	}
+	CU_ASSERT(void_ones > 0);
+	done_sound();
+}
+
 /* Whoever wants to be told all again is, however often it asked before. */
 static void test_again(void)
 {
@@ -202,7 +248,7 @@ static void test_again(void)
 	struct net *net;
 	uint32_t adj = 0;
 	unsigned level = 0;
-	int n;
+	int n, m;
 
 	chords(5);
 	n = pick(&adj, &level);
@@ -211,9 +257,8 @@ static void test_again(void)
 	v = heard(n, level, adj);
 	CU_ASSERT_FATAL(v != NULL);
 	memcpy(metric, v->metric, sizeof(metric));
-	for (int m = 0; m < lab->nodes; m++)
-		if (!memcmp(net_id(lab->net[m]), adj_peek(net, adj)->id, PN_ID_LEN))
-			lab->net[m]->ctl->nbs[adj_to(m, n)].repeats.used = UINT16_MAX;
+	m = beyond(n, adj);
+	lab->net[m]->ctl->nbs[adj_to(m, n)].repeats.used = UINT16_MAX;
 	for (unsigned i = 0; i < PARTS; i++)
 		v->metric[i] = 7;
 	net->ctl->part_nbs[adj].want = true;
@@ -262,6 +307,7 @@ static CU_TestInfo tests[] = {
 	{ "known again", test_cut },
 	{ "feasibility", test_feasible },
 	{ "told again", test_again },
+	{ "what was told before is void", test_forgotten },
 	{ "none from outside", test_outside },
 	CU_TEST_INFO_NULL,
 };
