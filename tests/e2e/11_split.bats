@@ -105,6 +105,7 @@ found_by()
 	wait_until 10 found_by b1 "${right[@]}" || found_by b1 "${right[@]}"
 	run on a1 "$PN_BUILD/pnping" -q -c 1 -W 1 b1
 	[ "$status" -eq 1 ]
+	wait_until 20 at_rest "${left[@]}"
 	addresses_of "${left[@]}" >"$PN_DIR/before"
 	begin=${EPOCHREALTIME/[.,]/}
 	join_again

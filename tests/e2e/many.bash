@@ -186,6 +186,19 @@ since()
 	echo $(((${EPOCHREALTIME/[.,]/} - $1) / 1000))
 }
 
+# at_rest NODE...: asked again and again, it says yes when for 4 s nobody's address has changed:
+# what a cut has left without a leader waits 2.5 s before it moves
+at_rest()
+{
+	local now
+	now=$(addresses_of "$@")
+	[ "$now" = "${rest_addresses-}" ] || {
+		rest_addresses=$now
+		rest_since=${EPOCHREALTIME/[.,]/}
+	}
+	[ "$(since "$rest_since")" -ge 4000 ]
+}
+
 # networks NODE...: roots, heights and numbers of neighbours, and how many have them; and
 # what the two of the first pair that all_pairs found wanting think of the network
 networks()
