@@ -89,6 +89,7 @@ mean_works()
 	: >"$tmp/values"
 	for s in 1 2 3 4; do
 		simulate "$name, seed $s" "$@" --seed "$s"
+		[ -z "$slow" ] || return 0	# for the sanitizers one will do
 		sed -nE 's/^ *"working": (.*),$/\1/p' "$tmp/out" >>"$tmp/values"
 	done
 	if awk -v l="$least" '{ sum += $1 } END { exit NR != 4 || sum < 4 * l }' "$tmp/values"; then
