@@ -81,6 +81,12 @@ static unsigned part_of(uint64_t addr, unsigned base)
 	return (unsigned)(addr >> (base - PART_BITS)) & (PARTS - 1);
 }
 
+static void metrics_void(uint16_t metric[PARTS])
+{
+	for (unsigned i = 0; i < PARTS; i++)
+		metric[i] = NET_METRIC_INF;
+}
+
 /* Vias ------------------------------------------------------------------------- */
 
 static struct part_via *pv_at(const struct net *net, uint16_t ref)
@@ -106,7 +112,6 @@ static struct part_via *pv_have(struct net *net, struct parts *p, uint32_t adj)
 	struct part_via *v = pv_find(net, p, adj);
 	struct ctl *c = net->ctl;
 	uint16_t ref = c->part_via_free;
-	unsigned i;
 
 	if (v)
 		return v;
@@ -121,8 +126,8 @@ static struct part_via *pv_have(struct net *net, struct parts *p, uint32_t adj)
 	}
 	v = pv_at(net, ref);
 	*v = (struct part_via){ .next = p->vias, .adj = (uint16_t)adj };
-	for (i = 0; i < PARTS; i++)
-		v->metric[i] = v->told[i] = NET_METRIC_INF;
+	metrics_void(v->metric);
+	metrics_void(v->told);
 	p->vias = ref;
 	return v;
 }
@@ -194,11 +199,10 @@ void part_stop(struct net *net, struct facet *f, struct dest *d)
 void part_neighbour(struct net *net, uint32_t adj)
 {
 	struct part_nb *pn = &net->ctl->part_nbs[adj];
-	unsigned i;
 
 	*pn = (struct part_nb){ .base = 0 };
-	for (i = 0; i < PARTS; i++)
-		pn->metric[i] = pn->told[i] = NET_METRIC_INF;
+	metrics_void(pn->metric);
+	metrics_void(pn->told);
 }
 
 void part_neighbour_gone(struct net *net, struct facet *f, uint32_t adj)
@@ -341,20 +345,19 @@ static bool hold_over(struct net *net, struct facet *f, struct pn_time now)
 	return over;
 }
 
-/* That we told it anything is forgotten, and so it is told again. */
-static void untell(struct net *net, const struct facet *f, uint32_t adj)
+/* What we told a neighbour (@told), or what it told us, is void: it is told again. */
+static void forget(struct net *net, const struct facet *f, uint32_t adj, bool told)
 {
 	struct part_nb *pn = &net->ctl->part_nbs[adj];
-	unsigned i, k;
+	unsigned i;
 
-	for (k = 0; k < PARTS; k++)
-		pn->told[k] = NET_METRIC_INF;
+	metrics_void(told ? pn->told : pn->metric);
 	for (i = 0; i < net->ctl->dest_max / 2u; i++) {
 		const struct parts *p = parts_at(net, f, i);
 		struct part_via *v = p->used ? pv_find(net, p, adj) : NULL;
 
-		for (k = 0; v && k < PARTS; k++)
-			v->told[k] = NET_METRIC_INF;
+		if (v)
+			metrics_void(told ? v->told : v->metric);
 	}
 }
 
@@ -364,24 +367,7 @@ static void tell_again(struct net *net, const struct facet *f, uint32_t adj)
 	if (!net->ctl->part_nbs[adj].again)
 		return;
 	net->ctl->part_nbs[adj].again = false;
-	untell(net, f, adj);
-}
-
-/* It begins anew: what it told is not true any more, unless it tells it again. */
-static void unhear(struct net *net, const struct facet *f, uint32_t adj)
-{
-	struct part_nb *pn = &net->ctl->part_nbs[adj];
-	unsigned i, k;
-
-	for (k = 0; k < PARTS; k++)
-		pn->metric[k] = NET_METRIC_INF;
-	for (i = 0; i < net->ctl->dest_max / 2u; i++) {
-		const struct parts *p = parts_at(net, f, i);
-		struct part_via *v = p->used ? pv_find(net, p, adj) : NULL;
-
-		for (k = 0; v && k < PARTS; k++)
-			v->metric[k] = NET_METRIC_INF;
-	}
+	forget(net, f, adj, true);
 }
 
 void part_duties(struct net *net, struct facet *f, struct pn_time now)
@@ -523,7 +509,7 @@ bool part_build(struct net *net, struct facet *f, uint32_t adj, struct pn_wr *w)
 	at = pn_wr_open16(w);
 	pn_wr_u8(w, pn->want ? PART_AGAIN : 0);
 	if (pn->want)
-		untell(net, f, adj);
+		forget(net, f, adj, true);
 	head = w->len;
 	all = tell_within(net, f, adj, w);
 	for (i = 0; i < f->dest_high && all; i++) {
@@ -579,7 +565,7 @@ void part_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd 
 	unsigned flags = pn_rd_u8(rd);
 
 	if (flags & PART_AGAIN) {
-		unhear(net, f, adj);
+		forget(net, f, adj, false);
 		net->ctl->part_nbs[adj].again = true;    /* at the next look */
 	}
 	while (rd->left)

@@ -505,13 +505,38 @@ static void answer_in(uint64_t dst, uint8_t step, uint8_t status, const uint8_t 
 	lookup_on_packet(w_net(0), 0, &hdr, buf, wr.len, w.now);
 }
 
+/* Six answers that are not his, or not to this */
+static void others_in_his_name(const struct addr_record *rec, const struct addr_ask *ask)
+{
+	struct addr_ask other;
+	uint8_t raw[ADDR_RECORD_MAX];
+	size_t len;
+
+	/* an anchor's, also if it says that it is not */
+	len = addr_record_build(w_net(2), rec, NULL, raw, sizeof(raw));
+	answer_in(ask->asker, 0x40, ANSWER_RECORD, raw, len);
+	answer_in(ask->asker, 0, ANSWER_HIMSELF, raw, len);
+	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_bad), 2);
+	/* his answer to another question, or to somebody else */
+	other = (struct addr_ask){ .qid = ask->qid + 1, .asker = ask->asker };
+	len = addr_record_build(w_net(2), rec, &other, raw, sizeof(raw));
+	answer_in(ask->asker, 0, ANSWER_HIMSELF, raw, len);
+	other = (struct addr_ask){ .qid = ask->qid, .asker = ask->asker ^ 1 };
+	len = addr_record_build(w_net(2), rec, &other, raw, sizeof(raw));
+	answer_in(ask->asker, 0, ANSWER_HIMSELF, raw, len);
+	/* his own is no record for everybody, nor is a kind that there is not */
+	len = addr_record_build(w_net(2), rec, ask, raw, sizeof(raw));
+	answer_in(ask->asker, 0, ANSWER_RECORD, raw, len);
+	answer_in(ask->asker, 0, ANSWER_HIMSELF + 1, raw, len);
+}
+
 /* In doubt his own word counts, though it is older than what we know, but only his: whoever
  * knows the query and has kept a record of his that is true no more cannot say it for him.
  * And what we knew before is not newer then. */
 static void in_his_name(void)
 {
 	struct addr_record rec = { .stamp = 1, .lifetime_s = 100, .base = 3, .count = 1 };
-	struct addr_ask ask, other;
+	struct addr_ask ask;
 	uint8_t raw[ADDR_RECORD_MAX];
 	uint64_t was, newest;
 	struct peer *p;
@@ -537,22 +562,8 @@ static void in_his_name(void)
 	rec.seq = newest - 4;
 	rec.area = w_area(w.vertex[0].addr, rec.base);
 	rec.addrs[0] = addr_low(w.vertex[2].addr, rec.base) ^ 1;
-	/* an anchor's, also if it says that it is not */
-	len = addr_record_build(w_net(2), &rec, NULL, raw, sizeof(raw));
-	answer_in(ask.asker, 0x40, ANSWER_RECORD, raw, len);
-	answer_in(ask.asker, 0, ANSWER_HIMSELF, raw, len);
-	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_bad), 2);
-	/* his answer to another question, or to somebody else */
-	other = (struct addr_ask){ .qid = ask.qid + 1, .asker = ask.asker };
-	len = addr_record_build(w_net(2), &rec, &other, raw, sizeof(raw));
-	answer_in(ask.asker, 0, ANSWER_HIMSELF, raw, len);
-	other = (struct addr_ask){ .qid = ask.qid, .asker = ask.asker ^ 1 };
-	len = addr_record_build(w_net(2), &rec, &other, raw, sizeof(raw));
-	answer_in(ask.asker, 0, ANSWER_HIMSELF, raw, len);
-	/* his own is no record for everybody, nor is a kind that there is not */
+	others_in_his_name(&rec, &ask);
 	len = addr_record_build(w_net(2), &rec, &ask, raw, sizeof(raw));
-	answer_in(ask.asker, 0, ANSWER_RECORD, raw, len);
-	answer_in(ask.asker, 0, ANSWER_HIMSELF + 1, raw, len);
 	CU_ASSERT_EQUAL(w_count(0, COUNT_lookup_bad), 6);
 	CU_ASSERT_EQUAL(peer_target(w_net(0), p, w.now), was);
 	/* himself */
