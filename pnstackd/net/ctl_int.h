@@ -31,6 +31,7 @@
 #define GRACE_NS PN_MS(2500)         /* not listed by a living parent: detach after */
 #define CUT_GRACE_NS PN_MS(600)      /* the same for half an area, the other half being listed */
 #define LOST_NS PN_MS(1000)          /* no route to a leader for so long: it is gone */
+#define DOUBT_NS PN_MS(3000)         /* so much longer, if neighbours still tell of one */
 #define ORPHAN_NS PN_MS(2500)        /* the same, if somebody may succeed it */
 #define STEP_NS PN_S(5)              /* area and successor count as one for so long */
 #define MET_NS PN_S(1)               /* a meeting with another network is so long ago */

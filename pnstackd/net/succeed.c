@@ -11,8 +11,9 @@
  *  - Each record names a deputy: the leader of the other child; or, if there is none
  *    or it is a facet of the same node, whoever is deputy of the leader's own child.
  *  - Only that deputy makes the successor, when the leader has been lost for LOST_NS
- *    (succeed_take_over()).  So each level of what a dead node led is taken over by
- *    somebody else, in parallel, and never by one who is not listed there.
+ *    (succeed_take_over()), or DOUBT_NS longer if neighbours tell of him still.  So each
+ *    level of what a dead node led is taken over by somebody else, in parallel, and never
+ *    by one who is not listed there.
  *  - All other members follow by themselves: where the chain leads to area A, whose
  *    leader is lost to us too, and a neighbour shows a successor of A made by the
  *    deputy that our record of A names, the successor takes its place (succeed_of()).

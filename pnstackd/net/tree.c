@@ -20,7 +20,7 @@
  *  - if what it leads is cut in two, and it is in the smaller part, it leaves that to
  *    the other (cut.c);
  *  - if the parent's leader cannot be reached for LOST_NS, and nobody succeeds it
- *    (succeed.c), it detaches.
+ *    (succeed.c), it detaches; later, if it may be there still (doubt_ns()).
  *  - if the parent is the root and has no other child any more, it detaches, so that
  *    what is left after faults is not taller than it needs to be: at once if no
  *    address changes by it (bit 0), else when it meets another network.
@@ -36,6 +36,7 @@
  */
 #include "pnstackd/net/ctl_int.h"
 #include "pnstackd/net/nbhd.h"
+#include "pnstackd/net/route_int.h"
 
 #include <string.h>
 
@@ -450,6 +451,17 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 	return false;
 }
 
+/* Return: so much longer a leader to whom we have no way is waited for.  If neighbours tell of
+ * ways that may be loops, he is being asked for a new number, and lives most likely; where
+ * many lie his answer takes its time.  To follow one who lives tears the area in two. */
+static uint64_t doubt_ns(const struct net *net, const struct facet *f, const struct dest *d)
+{
+	for_each_via(net, d, v)
+		if (via_heard(f, v))
+			return DOUBT_NS;
+	return 0;
+}
+
 /* The first area of ours without a leader: if we lead the child, we succeed it, or wait
  * for who does, or leave.  Return: something was done about it */
 static bool orphaned(struct net *net, struct facet *f, struct pn_time now)
@@ -459,18 +471,19 @@ static bool orphaned(struct net *net, struct facet *f, struct pn_time now)
 	for (i = 1; i < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
 		const struct dest *d = dest_find(f, DEST_LEADER, r->id);
-		uint64_t wait;
+		uint64_t lost, wait;
 
 		if (!d || dest_alive(d))
 			continue;
 		if (facet_rec(net, f, i - 1)->leader != f->node_id)
 			return false;
-		if (pn_time_since(now, d->lost_at) >= LOST_NS && succeed_take_over(net, f, i, now))
+		lost = LOST_NS + doubt_ns(net, f, d);
+		wait = succeed_wait_ns(net, f, i) + lost - LOST_NS;
+		if (pn_time_since(now, d->lost_at) >= lost && succeed_take_over(net, f, i, now))
 			return true;
-		wait = succeed_wait_ns(net, f, i);
 		if (pn_time_since(now, d->lost_at) < wait) {
-			facet_poke(net, f, pn_time_add(d->lost_at, LOST_NS));
-			if (pn_time_since(now, d->lost_at) >= LOST_NS)
+			facet_poke(net, f, pn_time_add(d->lost_at, lost));
+			if (pn_time_since(now, d->lost_at) >= lost)
 				facet_poke(net, f, pn_time_add(d->lost_at, wait));
 			return false;
 		}

@@ -9,8 +9,9 @@
 # Each seed draws a topology, what its links do to frames and what faults happen.
 # Under faults nothing unsafe may ever happen; when they have stopped the contract
 # must hold in time: 10 s up to 300 nodes, 30 s above; half as long again for each of
-# these: links lose frames (three times if one in twenty), or need 10 ms or more; and in
-# addition what it takes to notice silence.  A run that breaks this
+# these: links lose frames (four times if one in twenty), or need 10 ms or more (three
+# times if each frame another 10 to 50); and in addition what it takes to notice silence.
+# A run that breaks this
 # is printed with the command that repeats it, and added to soak.failed in the build
 # directory; a line of that is good for a file in tests/sim/seeds.
 set -u
@@ -76,7 +77,8 @@ draw_topology()
 	map)
 		maps=(tests/topologies/*.json)
 		draw ${#maps[@]}
-		topology=${maps[$drawn]} nodes=300
+		topology=${maps[$drawn]}
+		nodes=$(jq '[.links[] | .source, .target] | unique | length' "$topology")
 		if chance 70; then
 			size 10 200; nodes=$drawn
 			options+=(--nodes-limit "$drawn")
@@ -91,12 +93,12 @@ draw_links()
 	if chance 50; then
 		one 0.1 0.5 1 1..5 1..20 5 10..50
 		options+=(--delay "$word")
-		[ "${word%0}" = "$word" ] || bad=$((bad + 1))
+		case $word in 10..50) bad=$((bad + 3)) ;; *0) bad=$((bad + 1)) ;; esac
 	fi
 	if chance 30; then
 		one 0.001 0.01 0.02 0.05
 		options+=(--loss "$word")
-		case $word in 0.05) bad=$((bad + 3)) ;; *) bad=$((bad + 1)) ;; esac
+		case $word in 0.05) bad=$((bad + 4)) ;; *) bad=$((bad + 1)) ;; esac
 	fi
 	! chance 15 || { one 0.001 0.01 0.1; options+=(--duplicate "$word"); }
 	! chance 20 || options+=(--reorder)

@@ -2,6 +2,8 @@
 /* Areas outlive their leaders: deputies, who may be one, splits, returns. */
 #include "tests/unit/ctl_lab.h"
 
+#include "pnstackd/net/route_int.h"
+
 static int root_leader(void)
 {
 	for (int i = 0; i < lab->nodes; i++)
@@ -180,6 +182,57 @@ static void test_who_may(void)
 	done_sound();
 }
 
+/* @node is told by @by of the leader of its @i-th area, but not so that it may believe it */
+static void tell_unfeasible(int node, int by, unsigned i)
+{
+	struct net *net = lab->net[node];
+	const struct rec *r = rec_of(node, i);
+	struct dest *d = dest_find(facet_of(node), DEST_LEADER, r->id);
+	struct via *v = d ? via_find(net, d, adj_to(node, by)) : NULL;
+	const struct fd *fd;
+
+	CU_ASSERT_FATAL(v != NULL);
+	intern_drop(&net->ctl->routers, v->router);
+	v->router = intern_put(&net->ctl->routers, &r->leader);
+	fd = route_fd(d, v->router);
+	CU_ASSERT_FATAL(fd != NULL);
+	v->seqno = fd->seqno;
+	v->metric = (uint16_t)(fd->metric + 100);
+}
+
+/* A leader of whom a neighbour still tells is followed later: most likely he is there. */
+static void test_doubt(void)
+{
+	for (int told = 0; told < 2; told++) {
+		struct dest *d;
+		uint64_t id;
+		int led, x = 0;
+		unsigned top;
+
+		ring(3, 8);
+		led = root_leader();
+		id = root_of(led)->id;
+		while (facet_of(x)->node_id != root_of(led)->deputy)
+			x++;
+		top = facet_of(x)->chain.n - 1u;
+		net_goodbye(lab->net[led], lab->now);
+		lab_run(lab, PN_MS(20));
+		lab_stop(lab, led);
+		lab_run(lab, PN_MS(300));
+		d = dest_find(facet_of(x), DEST_LEADER, id);
+		CU_ASSERT_FATAL(d && !dest_alive(d));
+		if (told)
+			tell_unfeasible(x, (x + 1) % 8 == led ? (x + 7) % 8 : (x + 1) % 8, top);
+		lab_run(lab, LOST_NS);
+		CU_ASSERT_EQUAL(root_of(x)->id == id, told);
+		lab_run(lab, DOUBT_NS);
+		CU_ASSERT_NOT_EQUAL(root_of(x)->id, id);
+		lab_run(lab, PN_S(3));
+		CU_ASSERT(until_whole(PN_S(8)));
+		done_sound();
+	}
+}
+
 /* A line cut in two: both halves live, under different areas, and merge when they meet.
  * What had more nodes keeps its addresses. */
 static void test_split(void)
@@ -240,6 +293,7 @@ static CU_TestInfo tests[] = {
 	{ "the root's leader stops", test_leader_stops },
 	{ "leader after leader", test_all_leaders },
 	{ "who may succeed", test_who_may },
+	{ "a leader of whom somebody tells", test_doubt },
 	{ "split, and met again", test_split },
 	{ "the leader returns", test_returns },
 	CU_TEST_INFO_NULL,
