@@ -30,12 +30,12 @@
 #define TICK_MIN_NS PN_MS(10)        /* between two runs of one facet */
 #define GRACE_NS PN_MS(2500)         /* not listed by a living parent: detach after */
 #define CUT_GRACE_NS PN_MS(600)      /* the same for half an area, the other half being listed */
-#define LOST_NS PN_MS(1000)          /* no route to a leader for so long: it is gone */
+#define LOST_NS PN_MS(400)           /* no route to a leader for so long: it is gone */
 #define DOUBT_NS PN_MS(3000)         /* so much longer, if neighbours still tell of one */
 #define ORPHAN_NS PN_MS(2500)        /* the same, if somebody may succeed it */
 #define STEP_NS PN_S(5)              /* area and successor count as one for so long */
 #define MET_NS PN_S(1)               /* a meeting with another network is so long ago */
-#define LIST_NS LOST_NS              /* a silent sibling keeps its slot: when it is freed,
+#define LIST_NS PN_S(1)              /* a silent sibling keeps its slot: when it is freed,
                                         whoever is cut off has detached too */
 #define LEASE_NS PN_MS(3000)         /* a granted slot waits for its new owner */
 #define OLD_ADDR_NS PN_S(10)
@@ -248,6 +248,7 @@ struct facet {
 	uint8_t by_level[64];    /* level -> sibling destination + 1; 0 none */
 	struct cand cand[CAND_MAX];
 	uint8_t cand_count;
+	uint64_t cand_root;      /* the root that they are for */
 	struct pn_time decide_at;
 	struct pn_time pend_until;
 	struct pn_time ask_at;   /* meanwhile: ask again then */

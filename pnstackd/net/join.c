@@ -343,7 +343,8 @@ void join_border(struct net *net, struct facet *f, struct pn_time now)
 			return;
 		if (!nb->ready || border_granted(net, f, nb, root, now))
 			continue;
-		if (nb->complete && !nb->in_network)
+		/* Who is in our own area, and has not heard yet that it is a root now, is no way out */
+		if (nb->complete && !nb->in_network && chain_find(net, &nb->chain, root->id) < 0)
 			border_candidate(net, f, a, root, now);
 	}
 }
@@ -366,7 +367,10 @@ static void cand_add(struct net *net, struct facet *f, const struct join_msg *m,
 		facet_poke(net, f, now);
 		return;
 	}
+	if (f->cand_root != root->id)
+		f->cand_count = 0;       /* we are another network now, with other borders */
 	if (f->cand_count == 0) {
+		f->cand_root = root->id;
 		f->decide_at = pn_time_add(now, COLLECT_NS + COLLECT_LEVEL_NS * root->base +
 					   net_random_u64(net) % COLLECT_NS);
 		facet_poke(net, f, f->decide_at);
@@ -439,7 +443,7 @@ static void decide(struct net *net, struct facet *f, struct pn_time now)
 
 	f->cand_count = 0;
 	f->decide_at = PN_TIME_NEVER;
-	if (!root || root->leader != f->node_id || !c)
+	if (!root || root->id != f->cand_root || root->leader != f->node_id || !c)
 		return;
 	f->cand[0] = *c;
 	f->pend_root = root->id;

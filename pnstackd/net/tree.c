@@ -422,6 +422,16 @@ static bool superseded(const struct net *net, const struct facet *f, unsigned i,
 	return r->deputy && c->leader == r->deputy && c->id != r->id && c->id != r->prev;
 }
 
+/* Return: the parent @p lists what somebody else leads in place of our i-th area: it sees us no
+ * more, or we are the part that does not go on with what was cut in two */
+static bool replaced(const struct net *net, const struct facet *f, unsigned i, const struct rec *p)
+{
+	const struct rec *r = facet_rec(net, f, i);
+	const struct rec_child *c = &p->child[r->bit];
+
+	return c->id && c->id != r->id && c->id != r->prev && c->leader != r->leader;
+}
+
 /* Return: an area we lead has not been listed for too long */
 static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_time now)
 {
@@ -440,7 +450,7 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 		}
 		if (superseded(net, f, i, p))
 			return true;
-		if (rivalled(net, f, i, p))
+		if (rivalled(net, f, i, p) || replaced(net, f, i, p))
 			grace = CUT_GRACE_NS;
 	}                                /* else: the parent's record is missing */
 	if (pn_time_is_never(f->bad[i]))

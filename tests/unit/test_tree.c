@@ -327,25 +327,91 @@ static void test_replayed_root(void)
 
 static void test_not_listed(void)
 {
+	for (int other = 0; other < 2; other++) {
+		uint64_t grace = other ? CUT_GRACE_NS : GRACE_NS;
+		struct facet *f;
+		struct rec p;
+		int led;
+
+		pair_and_stranger(6);
+		led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
+		f = facet_of(led);
+		p = *rec_of(led, 1);
+		/* something else has its place; or somebody else, which will hardly change */
+		p.child[1 - rec_of(led, 0)->bit].id = 0x123456;
+		if (other)
+			p.child[1 - rec_of(led, 0)->bit].leader = 0x123457;
+		f->lease[1] = pn_time_add(lab->now, PN_S(5));
+		CU_ASSERT(tree_replace(lab->net[led], f, 1, &p, lab->now));
+		lab_run(lab, grace - PN_MS(50));
+		CU_ASSERT_EQUAL(counter(1 - led, "tree_detaches"), 0);
+		CU_ASSERT(lab_merged(lab, 0, 1));
+		lab_run(lab, PN_MS(150));
+		CU_ASSERT_EQUAL(counter(1 - led, "tree_detaches"), 1);
+		CU_ASSERT_EQUAL(rec_of(1 - led, 0)->epoch, 1);
+		lab_run(lab, PN_S(8));
+		CU_ASSERT(lab_merged(lab, 0, 1));        /* and comes again */
+		done_sound();
+	}
+}
+
+/* Return: all neighbours of a node are in its @i-th area */
+static bool all_within(int node, unsigned i)
+{
+	for_each_nb(lab->net[node], facet_of(node), a)
+		if (!(lab->net[node]->ctl->nbs[a].inside >> i & 1))
+			return false;
+	return true;
+}
+
+/* Who has not heard yet that the area it is in is a root now is no way to another network. */
+static void test_lagging(void)
+{
+	int seen = 0;
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		line(seed, 8, false);
+		CU_ASSERT_FATAL(until_whole(PN_S(10)));
+		for (int n = 0; n < 8 && !seen; n++) {
+			struct facet *f = facet_of(n);
+
+			for (unsigned i = 1; i + 1u < f->chain.n && !seen; i++) {
+				if (rec_of(n, i)->leader != f->node_id || !all_within(n, i))
+					continue;
+				tree_detach(lab->net[n], f, i, lab->now);
+				join_border(lab->net[n], f, lab->now);
+				CU_ASSERT_EQUAL(f->cand_count, 0);
+				seen++;
+			}
+		}
+		lab_run(lab, PN_S(8));
+		CU_ASSERT(until_whole(PN_S(10)));
+		done_sound();
+	}
+	CU_ASSERT(seen > 0);
+}
+
+/* What borders told the root that we were is no choice for the one that we are now. */
+static void test_other_root(void)
+{
 	struct facet *f;
-	struct rec p;
 	int led;
 
 	pair_and_stranger(6);
 	led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
 	f = facet_of(led);
-	p = *rec_of(led, 1);
-	p.child[1 - rec_of(led, 0)->bit].id = 0x123456;  /* somebody else has its place */
-	f->lease[1] = pn_time_add(lab->now, PN_S(5));
-	CU_ASSERT(tree_replace(lab->net[led], f, 1, &p, lab->now));
-	lab_run(lab, PN_S(2));
-	CU_ASSERT_EQUAL(counter(1 - led, "tree_detaches"), 0);
-	CU_ASSERT(lab_merged(lab, 0, 1));
-	lab_run(lab, PN_S(1));
-	CU_ASSERT_EQUAL(counter(1 - led, "tree_detaches"), 1);
-	CU_ASSERT_EQUAL(rec_of(1 - led, 0)->epoch, 1);
-	lab_run(lab, PN_S(8));
-	CU_ASSERT(lab_merged(lab, 0, 1));        /* and comes again */
+	for (int same = 0; same < 2; same++) {
+		uint64_t joins = counter(led, "tree_joins");
+
+		f->cand[0] = (struct cand){ .border_addr = f->addr, .border_adj = 0, .level = 3,
+					    .height = 4, .dest = 1 };
+		f->cand_count = 1;
+		f->cand_root = same ? root_of(led)->id : 0x1234;
+		f->decide_at = lab->now;
+		join_expire(lab->net[led], f, lab->now);
+		CU_ASSERT_EQUAL(counter(led, "tree_joins"), joins + (unsigned)same);
+		CU_ASSERT_EQUAL(f->cand_count, 0);
+	}
 	done_sound();
 }
 
@@ -726,6 +792,8 @@ static CU_TestInfo tests[] = {
 	{ "slots for one adjacency", test_budget },
 	{ "an old root record", test_replayed_root },
 	{ "not listed: detach", test_not_listed },
+	{ "a neighbour that has not heard of it", test_lagging },
+	{ "candidates for another root", test_other_root },
 	{ "the root's leader dies", test_leader_dies },
 	{ "at rest", test_rest },
 	{ "no buffer", test_no_buffer },
