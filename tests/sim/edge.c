@@ -87,7 +87,8 @@ void sim_edge_set(struct sim *sim, uint32_t e, bool up, bool tell)
 	sim->changes++;
 	sim_trace(sim, "link %s to %s %s%s", sim->topo->names[edge->node[0]],
 		  sim->topo->names[edge->node[1]], up ? "up" : "down", tell ? "" : ", silently");
-	for (side = 0; side < 2 && tell; side++)
+	/* what one fault took with its carrier another may mend without a word */
+	for (side = 0; side < 2 && (tell || up); side++)
 		sim_node_carrier(sim, e, side);
 }
 

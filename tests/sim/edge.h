@@ -20,8 +20,8 @@ uint32_t sim_edge_find(const struct sim *sim, uint32_t a, uint32_t b);
 uint32_t sim_edge_add(struct sim *sim, uint32_t a, uint32_t b, enum topo_kind kind);
 
 /** sim_edge_set() - plug or unplug
- *  @tell: the ends' links lose or get their carrier (a LAN never tells; it is
- *         the switch that they are plugged into) */
+ *  @tell: the ends' links lose their carrier (a LAN never tells; it is the switch
+ *         that they are plugged into); those that lost it get it back in any case */
 void sim_edge_set(struct sim *sim, uint32_t edge, bool up, bool tell);
 
 /** sim_edge_usable() - Return: true if both ends live and can hear each other */
