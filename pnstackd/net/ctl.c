@@ -86,8 +86,8 @@ static void facets_carve(struct ctl *c, struct arena *a, uint32_t levels)
 		struct facet *f = &c->facets[i];
 
 		f->dests = dests + (size_t)i * c->dest_max;
-		f->bad = times + (size_t)i * 4 * chain;
-		f->lease = f->bad + chain;
+		f->leave_at = times + (size_t)i * 4 * chain;
+		f->lease = f->leave_at + chain;
 		f->stepped = f->lease + chain;
 		f->silent = f->stepped + chain;
 		f->chain.at = refs + (size_t)i * chain;
@@ -440,7 +440,7 @@ static void facet_remove(struct net *net, struct facet *f, struct pn_time now)
 {
 	struct ctl *c = net->ctl;
 	const struct rec leaf = *facet_rec(net, f, 0);
-	struct facet next = {.bad = f->bad, .lease = f->lease, .stepped = f->stepped,
+	struct facet next = {.leave_at = f->leave_at, .lease = f->lease, .stepped = f->stepped,
 			     .silent = f->silent, .dests = f->dests, .nonce = f->nonce,
 			     .chain.at = f->chain.at,
 			     .leaf_epoch = leaf.epoch + 1, .leaf_seq = leaf.seq};

@@ -29,14 +29,14 @@
 /* Times.  See the theory of operation in tree.c. */
 #define TICK_MIN_NS PN_MS(10)        /* between two runs of one facet */
 #define GRACE_NS PN_MS(2500)         /* not listed by a living parent: detach after */
-#define CUT_GRACE_NS PN_MS(600)      /* the same for half an area, the other half being listed */
+#define REPLACED_NS PN_MS(600)       /* the same, if what somebody else leads has its place */
 #define LOST_NS PN_MS(400)           /* no route to a leader for so long: it is gone */
-#define DOUBT_NS PN_MS(3000)         /* so much longer, if neighbours still tell of one */
-#define ORPHAN_NS PN_MS(2500)        /* the same, if somebody may succeed it */
+#define UNMET_NS PN_S(1)             /* the same, if there never was one */
+#define DOUBT_NS PN_MS(1500)         /* so much longer, if neighbours still tell of one */
+#define ORPHAN_NS PN_S(3)            /* lost for so long: nobody will succeed it any more */
 #define STEP_NS PN_S(5)              /* area and successor count as one for so long */
 #define MET_NS PN_S(1)               /* a meeting with another network is so long ago */
-#define LIST_NS PN_S(1)              /* a silent sibling keeps its slot: when it is freed,
-                                        whoever is cut off has detached too */
+#define LIST_NS PN_S(1)              /* a silent sibling keeps its slot */
 #define LEASE_NS PN_MS(3000)         /* a granted slot waits for its new owner */
 #define OLD_ADDR_NS PN_S(10)
 #define CAND_EVERY_NS PN_MS(150)     /* a border repeats what it found */
@@ -238,8 +238,8 @@ struct facet {
 	uint64_t root, root_line;
 	uint64_t cut;            /* areas of our chain of which we reach little (cut.c) */
 	struct { uint64_t addr; struct pn_time until; } old[FACET_OLD_ADDRS];
-	struct pn_time *bad;     /* [chain_max], as those that follow: not listed since;
-	                            NEVER: fine */
+	struct pn_time *leave_at; /* [chain_max], as those that follow: areas we lead: not
+	                            listed, so detach then; NEVER: listed */
 	struct pn_time *lease;   /* areas we lead: slot reserved until */
 	struct pn_time *stepped; /* it succeeded another in our chain then */
 	struct pn_time *silent;  /* areas we lead: other child silent since */
@@ -340,6 +340,9 @@ bool route_via_feasible(const struct net *net, const struct facet *f, const stru
 /* tree.c */
 bool tree_facet_init(struct net *net, struct facet *f);    /* false: no room for its leaf */
 void tree_duties(struct net *net, struct facet *f, struct pn_time now);
+/** tree_lost_ns() - Return: for so long what we have no way to is waited for, before it counts
+ *  as gone */
+uint64_t tree_lost_ns(const struct net *net, const struct facet *f, const struct dest *d);
 void tree_locate(struct net *net, const struct facet *f, struct nb *nb);
 /** tree_replace() - put a new version of an area we lead into our chain: signs it */
 bool tree_replace(struct net *net, struct facet *f, unsigned i, struct rec *r, struct pn_time now);
@@ -375,8 +378,9 @@ uint64_t succeed_deputy(const struct net *net, const struct rec_child *other,
 /** succeed_take_over() - the i-th area of ours lost its leader: if we are its deputy, go on
  *  with a successor of it.  Return: done, the chain is another one now */
 bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_time now);
-/** succeed_wait_ns() - how long to wait for somebody to succeed the i-th area of ours */
-uint64_t succeed_wait_ns(const struct net *net, const struct facet *f, unsigned i);
+/** succeed_hoped() - Return: somebody else may succeed the i-th area of ours, which has lost its
+ *  leader */
+bool succeed_hoped(const struct net *net, const struct facet *f, unsigned i);
 /** succeed_adopt() - the i-th area, led by us, goes under the successor of its parent */
 void succeed_adopt(struct net *net, struct facet *f, unsigned i, struct pn_time now);
 

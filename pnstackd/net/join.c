@@ -561,14 +561,15 @@ static bool grant_new_parent(struct net *net, struct facet *f, unsigned i, unsig
 	/* The new record stands in the chain before it is followed. */
 	memmove(&f->chain.at[i + 2], &f->chain.at[i + 1],
 		(f->chain.n - i - 1u) * sizeof(f->chain.at[0]));
-	memmove(&f->bad[i + 2], &f->bad[i + 1], (f->chain.n - i - 1u) * sizeof(f->bad[0]));
+	memmove(&f->leave_at[i + 2], &f->leave_at[i + 1],
+		(f->chain.n - i - 1u) * sizeof(f->leave_at[0]));
 	memmove(&f->lease[i + 2], &f->lease[i + 1], (f->chain.n - i - 1u) * sizeof(f->lease[0]));
 	memmove(&f->silent[i + 2], &f->silent[i + 1], (f->chain.n - i - 1u) * sizeof(f->silent[0]));
 	memmove(&f->stepped[i + 2], &f->stepped[i + 1],
 		(f->chain.n - i - 1u) * sizeof(f->stepped[0]));
 	f->chain.at[i + 1] = ref;
 	f->chain.n++;
-	f->bad[i + 1] = PN_TIME_NEVER;
+	f->leave_at[i + 1] = PN_TIME_NEVER;
 	f->silent[i + 1] = PN_TIME_NEVER;
 	f->stepped[i + 1] = (struct pn_time){0};
 	f->lease[i + 1] = pn_time_add(now, LEASE_NS);

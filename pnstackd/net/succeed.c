@@ -10,17 +10,17 @@
  *
  *  - Each record names a deputy: the leader of the other child; or, if there is none
  *    or it is a facet of the same node, whoever is deputy of the leader's own child.
- *  - Only that deputy makes the successor, when the leader has been lost for LOST_NS
- *    (succeed_take_over()), or DOUBT_NS longer if neighbours tell of him still.  So each
- *    level of what a dead node led is taken over by somebody else, in parallel, and never
- *    by one who is not listed there.
+ *  - Only that deputy makes the successor, when the leader is lost (tree_lost_ns(),
+ *    succeed_take_over()).  So each level of what a dead node led is taken over by
+ *    somebody else, in parallel, and never by one who is not listed there.
  *  - All other members follow by themselves: where the chain leads to area A, whose
  *    leader is lost to us too, and a neighbour shows a successor of A made by the
  *    deputy that our record of A names, the successor takes its place (succeed_of()).
  *    What it stands above still says "parent A": a record whose parent is the
  *    `prev` of the next is sound.  The leader of that child then signs it anew with
  *    the new parent (succeed_adopt()).
- *  - What no deputy takes over within ORPHAN_NS falls apart as without one (tree.c).
+ *  - What no deputy has taken over when it was lost for ORPHAN_NS falls apart as without
+ *    one (tree.c).
  *  - If the area is cut in two besides, the part that has LARGER times the nodes of the other
  *    goes on with it, so that fewer get other addresses: a deputy in the smaller part leaves
  *    it alone; and if the leader stood in the larger part, and led that child too, so that
@@ -169,7 +169,7 @@ static bool succeed_make(struct net *net, struct facet *f, unsigned i, struct pn
 	}
 	rec_put(&net->ctl->recs, f->chain.at[i]);
 	f->chain.at[i] = ref;
-	f->bad[i] = PN_TIME_NEVER;
+	f->leave_at[i] = PN_TIME_NEVER;
 	f->silent[i] = PN_TIME_NEVER;
 	f->lease[i] = (struct pn_time){0};
 	f->stepped[i] = now;
@@ -206,7 +206,8 @@ static bool cut(const struct net *net, const struct facet *f, unsigned i)
 {
 	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);
 
-	return d && !dest_alive(d) && pn_time_since(net->now, d->lost_at) >= LOST_NS;
+	return d && !dest_alive(d) &&
+	       pn_time_since(net->now, d->lost_at) >= tree_lost_ns(net, f, d);
 }
 
 /* The same where there was one: the other child is no invention of the area's leader */
@@ -238,14 +239,12 @@ bool succeed_take_over(struct net *net, struct facet *f, unsigned i, struct pn_t
 	return succeed_make(net, f, i, now);
 }
 
-uint64_t succeed_wait_ns(const struct net *net, const struct facet *f, unsigned i)
+bool succeed_hoped(const struct net *net, const struct facet *f, unsigned i)
 {
 	const struct rec *a = facet_rec(net, f, i);
 
 	/* Nobody comes; or only over a border within the area, and there is none for long. */
-	if (!a->deputy || a->deputy == f->node_id || hub_died(net, f, a) || cut(net, f, i))
-		return LOST_NS;
-	return ORPHAN_NS;
+	return a->deputy && a->deputy != f->node_id && !hub_died(net, f, a) && !cut(net, f, i);
 }
 
 void succeed_adopt(struct net *net, struct facet *f, unsigned i, struct pn_time now)

@@ -16,11 +16,11 @@
  *    LIST_NS of silence, a granted one for LEASE_NS until it is first seen;
  *  - it sees to it that its own area is listed by its parent.  If a living parent
  *    has not listed it, with this epoch and leader, for GRACE_NS, it detaches; sooner, if
- *    it is plain that it will not (superseded(), rivalled());
+ *    it is plain that it will not (superseded(), rivalled(), replaced());
  *  - if what it leads is cut in two, and it is in the smaller part, it leaves that to
  *    the other (cut.c);
- *  - if the parent's leader cannot be reached for LOST_NS, and nobody succeeds it
- *    (succeed.c), it detaches; later, if it may be there still (doubt_ns()).
+ *  - if the parent's leader is lost (tree_lost_ns()), and nobody will succeed it
+ *    (succeed.c), it detaches; if somebody may, not before ORPHAN_NS;
  *  - if the parent is the root and has no other child any more, it detaches, so that
  *    what is left after faults is not taller than it needs to be: at once if no
  *    address changes by it (bit 0), else when it meets another network.
@@ -90,7 +90,7 @@ bool tree_facet_init(struct net *net, struct facet *f)
 	f->root_line = r.line;
 	f->tall_since = PN_TIME_NEVER;
 	for (i = 0; i < net->ctl->chain_max; i++) {
-		f->bad[i] = PN_TIME_NEVER;
+		f->leave_at[i] = PN_TIME_NEVER;
 		f->silent[i] = PN_TIME_NEVER;
 		f->lease[i] = (struct pn_time){0};
 	}
@@ -203,8 +203,8 @@ static bool chain_follow(struct net *net, const struct facet *f, struct chain *o
 /* Timers belong to areas, not to places in the chain. */
 static void chain_timers_move(struct net *net, struct facet *f, const struct chain *now_chain)
 {
-	struct pn_time bad[CHAIN_MAX] = {0}, lease[CHAIN_MAX] = {0}, silent[CHAIN_MAX] = {0};
-	struct pn_time stepped[CHAIN_MAX] = {0};
+	struct pn_time leave_at[CHAIN_MAX] = {0}, lease[CHAIN_MAX] = {0};
+	struct pn_time silent[CHAIN_MAX] = {0}, stepped[CHAIN_MAX] = {0};
 	unsigned i;
 
 	for (i = 0; i < now_chain->n; i++) {
@@ -218,11 +218,11 @@ static void chain_timers_move(struct net *net, struct facet *f, const struct cha
 			facet_poke(net, f, pn_time_add(net->now, STEP_NS));
 		}
 
-		bad[i] = o >= 0 ? f->bad[o] : PN_TIME_NEVER;
+		leave_at[i] = o >= 0 ? f->leave_at[o] : PN_TIME_NEVER;
 		silent[i] = o >= 0 ? f->silent[o] : PN_TIME_NEVER;
 		lease[i] = o >= 0 ? f->lease[o] : (struct pn_time){0};
 	}
-	memcpy(f->bad, bad, now_chain->n * sizeof(*bad));
+	memcpy(f->leave_at, leave_at, now_chain->n * sizeof(*leave_at));
 	memcpy(f->silent, silent, now_chain->n * sizeof(*silent));
 	memcpy(f->lease, lease, now_chain->n * sizeof(*lease));
 	memcpy(f->stepped, stepped, now_chain->n * sizeof(*stepped));
@@ -395,7 +395,7 @@ void tree_detach(struct net *net, struct facet *f, unsigned i, struct pn_time no
 	r.top = NET_TOP_NONE;
 	r.bit = 0;
 	r.epoch++;
-	f->bad[i] = PN_TIME_NEVER;
+	f->leave_at[i] = PN_TIME_NEVER;
 	f->pend_until = (struct pn_time){0};
 	count(net, tree_detaches);
 	if (tree_replace(net, f, i, &r, now))
@@ -438,6 +438,7 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 	const struct rec *r = facet_rec(net, f, i), *p;
 	uint64_t grace = GRACE_NS;
 	const struct dest *d;
+	struct pn_time at;
 
 	if (!r->parent)
 		return false;
@@ -445,31 +446,36 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 		p = facet_rec(net, f, i + 1);
 		d = dest_find(f, DEST_LEADER, p->id);
 		if (rec_lists(p, r->id, r->epoch, r->leader) == r->bit || !dest_alive(d)) {
-			f->bad[i] = PN_TIME_NEVER;
+			f->leave_at[i] = PN_TIME_NEVER;
 			return false;
 		}
 		if (superseded(net, f, i, p))
 			return true;
 		if (rivalled(net, f, i, p) || replaced(net, f, i, p))
-			grace = CUT_GRACE_NS;
+			grace = REPLACED_NS;
 	}                                /* else: the parent's record is missing */
-	if (pn_time_is_never(f->bad[i]))
-		f->bad[i] = now;
-	if (pn_time_since(now, f->bad[i]) >= grace)
+	at = pn_time_add(now, grace);
+	if (pn_time_before(at, f->leave_at[i]))
+		f->leave_at[i] = at;
+	if (!pn_time_before(now, f->leave_at[i]))
 		return true;
-	facet_poke(net, f, pn_time_add(f->bad[i], grace));
+	facet_poke(net, f, f->leave_at[i]);
 	return false;
 }
 
-/* Return: so much longer a leader to whom we have no way is waited for.  If neighbours tell of
- * ways that may be loops, he is being asked for a new number, and lives most likely; where
- * many lie his answer takes its time.  To follow one who lives tears the area in two. */
-static uint64_t doubt_ns(const struct net *net, const struct facet *f, const struct dest *d)
+static_assert(UNMET_NS + DOUBT_NS < ORPHAN_NS, "who doubts succeeds before others leave");
+
+/* Who was never reached may be on his way to us yet.  And if neighbours tell of ways that may be
+ * loops, he is being asked for a new number, and lives most likely; where many lie his answer takes
+ * its time.  To follow one who lives tears the area in two. */
+uint64_t tree_lost_ns(const struct net *net, const struct facet *f, const struct dest *d)
 {
+	uint64_t ns = d->had ? LOST_NS : UNMET_NS;
+
 	for_each_via(net, d, v)
 		if (via_heard(f, v))
-			return DOUBT_NS;
-	return 0;
+			return ns + DOUBT_NS;
+	return ns;
 }
 
 /* The first area of ours without a leader: if we lead the child, we succeed it, or wait
@@ -481,20 +487,19 @@ static bool orphaned(struct net *net, struct facet *f, struct pn_time now)
 	for (i = 1; i < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
 		const struct dest *d = dest_find(f, DEST_LEADER, r->id);
-		uint64_t lost, wait;
+		uint64_t lost, wait, since;
 
 		if (!d || dest_alive(d))
 			continue;
 		if (facet_rec(net, f, i - 1)->leader != f->node_id)
 			return false;
-		lost = LOST_NS + doubt_ns(net, f, d);
-		wait = succeed_wait_ns(net, f, i) + lost - LOST_NS;
-		if (pn_time_since(now, d->lost_at) >= lost && succeed_take_over(net, f, i, now))
+		since = pn_time_since(now, d->lost_at);
+		lost = tree_lost_ns(net, f, d);
+		if (since >= lost && succeed_take_over(net, f, i, now))
 			return true;
-		if (pn_time_since(now, d->lost_at) < wait) {
-			facet_poke(net, f, pn_time_add(d->lost_at, lost));
-			if (pn_time_since(now, d->lost_at) >= lost)
-				facet_poke(net, f, pn_time_add(d->lost_at, wait));
+		wait = succeed_hoped(net, f, i) ? ORPHAN_NS : lost;
+		if (since < wait) {
+			facet_poke(net, f, pn_time_add(d->lost_at, since < lost ? lost : wait));
 			return false;
 		}
 		count(net, tree_orphans);

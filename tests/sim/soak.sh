@@ -10,10 +10,10 @@
 # Under faults nothing unsafe may ever happen; when they have stopped the contract
 # must hold in time: 10 s up to 300 nodes, 30 s above; half as long again for each of
 # these: links lose frames (four times if one in twenty), or need 10 ms or more (three
-# times if each frame another 10 to 50); and in addition what it takes to notice silence.
-# A run that breaks this
-# is printed with the command that repeats it, and added to soak.failed in the build
-# directory; a line of that is good for a file in tests/sim/seeds.
+# times if each frame another 10 to 50); and in addition what it takes to notice
+# silence.  A run that breaks this is printed with the command that repeats it, and
+# added to soak.failed in the build directory; a line of that is good for a file in
+# tests/sim/seeds.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 build=${PN_BUILD:-build}
@@ -23,6 +23,7 @@ failed=$build/soak.failed
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
+command -v jq >/dev/null || { echo "soak: needs jq" >&2; exit 2; }
 
 # draw N: a number below N, in $drawn.  Bash's own generator is the same everywhere
 draw()

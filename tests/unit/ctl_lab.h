@@ -163,4 +163,15 @@ static inline void done_sound(void)
 	done();
 }
 
+/* Two nodes that are a network, and one that is alone */
+static inline void pair_and_stranger(uint64_t seed)
+{
+	nodes(seed, 3);
+	start_all();
+	tie(0, 1);
+	lab_run(lab, PN_S(6));
+	CU_ASSERT_FATAL(lab_merged(lab, 0, 1));
+	CU_ASSERT_EQUAL_FATAL(root_of(0)->base, 1);
+}
+
 #endif

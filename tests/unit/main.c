@@ -26,6 +26,7 @@
 	X(heap)		\
 	X(intern)	\
 	X(leaf)		\
+	X(leaving)	\
 	X(linkspec)	\
 	X(lookup)	\
 	X(loop)		\

@@ -212,8 +212,9 @@ static void test_doubt(void)
 		ring(3, 8);
 		led = root_leader();
 		id = root_of(led)->id;
-		while (facet_of(x)->node_id != root_of(led)->deputy)
+		while (x < 8 && facet_of(x)->node_id != root_of(led)->deputy)
 			x++;
+		CU_ASSERT_FATAL(x < 8);
 		top = facet_of(x)->chain.n - 1u;
 		net_goodbye(lab->net[led], lab->now);
 		lab_run(lab, PN_MS(20));
@@ -221,12 +222,18 @@ static void test_doubt(void)
 		lab_run(lab, PN_MS(300));
 		d = dest_find(facet_of(x), DEST_LEADER, id);
 		CU_ASSERT_FATAL(d && !dest_alive(d));
+		CU_ASSERT_EQUAL(tree_lost_ns(lab->net[x], facet_of(x), d), LOST_NS);
+		d->had = false;                  /* who was never met may be on his way */
+		CU_ASSERT_EQUAL(tree_lost_ns(lab->net[x], facet_of(x), d), UNMET_NS);
+		d->had = true;
 		if (told)
 			tell_unfeasible(x, (x + 1) % 8 == led ? (x + 7) % 8 : (x + 1) % 8, top);
 		lab_run(lab, LOST_NS);
 		CU_ASSERT_EQUAL(root_of(x)->id == id, told);
 		lab_run(lab, DOUBT_NS);
 		CU_ASSERT_NOT_EQUAL(root_of(x)->id, id);
+		CU_ASSERT_EQUAL(root_of(x)->prev, id);
+		CU_ASSERT_EQUAL(counters("tree_orphans"), 0);
 		lab_run(lab, PN_S(3));
 		CU_ASSERT(until_whole(PN_S(8)));
 		done_sound();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-/* The area tree: slots, joins and their refusal, leases, who detaches when, facets. */
+/* The area tree: slots, joins and their refusal, leases, full tables, balance, facets. */
 #include "tests/unit/ctl_lab.h"
 
 /* Slots ------------------------------------------------------------------------- */
@@ -110,17 +110,6 @@ static void ask_of(int who, uint64_t area, int op, unsigned base, unsigned level
 static void ask(int op, unsigned base, unsigned level, unsigned height, bool forged)
 {
 	ask_of(2, root_of(0)->id, op, base, level, height, forged);
-}
-
-/* Two nodes that are a network, and one that is alone */
-static void pair_and_stranger(uint64_t seed)
-{
-	nodes(seed, 3);
-	start_all();
-	tie(0, 1);
-	lab_run(lab, PN_S(6));
-	CU_ASSERT_FATAL(lab_merged(lab, 0, 1));
-	CU_ASSERT_EQUAL_FATAL(root_of(0)->base, 1);
 }
 
 static void test_lease(void)
@@ -321,138 +310,6 @@ static void test_replayed_root(void)
 	lab_run(lab, PN_S(8));
 	CU_ASSERT_EQUAL(counters("tree_detaches"), 0);
 	done_sound();
-}
-
-/* Leaving -------------------------------------------------------------------------------- */
-
-static void test_not_listed(void)
-{
-	for (int other = 0; other < 2; other++) {
-		uint64_t grace = other ? CUT_GRACE_NS : GRACE_NS;
-		struct facet *f;
-		struct rec p;
-		int led;
-
-		pair_and_stranger(6);
-		led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
-		f = facet_of(led);
-		p = *rec_of(led, 1);
-		/* something else has its place; or somebody else, which will hardly change */
-		p.child[1 - rec_of(led, 0)->bit].id = 0x123456;
-		if (other)
-			p.child[1 - rec_of(led, 0)->bit].leader = 0x123457;
-		f->lease[1] = pn_time_add(lab->now, PN_S(5));
-		CU_ASSERT(tree_replace(lab->net[led], f, 1, &p, lab->now));
-		lab_run(lab, grace - PN_MS(50));
-		CU_ASSERT_EQUAL(counter(1 - led, "tree_detaches"), 0);
-		CU_ASSERT(lab_merged(lab, 0, 1));
-		lab_run(lab, PN_MS(150));
-		CU_ASSERT_EQUAL(counter(1 - led, "tree_detaches"), 1);
-		CU_ASSERT_EQUAL(rec_of(1 - led, 0)->epoch, 1);
-		lab_run(lab, PN_S(8));
-		CU_ASSERT(lab_merged(lab, 0, 1));        /* and comes again */
-		done_sound();
-	}
-}
-
-/* Return: all neighbours of a node are in its @i-th area */
-static bool all_within(int node, unsigned i)
-{
-	for_each_nb(lab->net[node], facet_of(node), a)
-		if (!(lab->net[node]->ctl->nbs[a].inside >> i & 1))
-			return false;
-	return true;
-}
-
-/* Who has not heard yet that the area it is in is a root now is no way to another network. */
-static void test_lagging(void)
-{
-	int seen = 0;
-
-	for (uint64_t seed = 1; seed <= 8; seed++) {
-		line(seed, 8, false);
-		CU_ASSERT_FATAL(until_whole(PN_S(10)));
-		for (int n = 0; n < 8 && !seen; n++) {
-			struct facet *f = facet_of(n);
-
-			for (unsigned i = 1; i + 1u < f->chain.n && !seen; i++) {
-				if (rec_of(n, i)->leader != f->node_id || !all_within(n, i))
-					continue;
-				tree_detach(lab->net[n], f, i, lab->now);
-				join_border(lab->net[n], f, lab->now);
-				CU_ASSERT_EQUAL(f->cand_count, 0);
-				seen++;
-			}
-		}
-		lab_run(lab, PN_S(8));
-		CU_ASSERT(until_whole(PN_S(10)));
-		done_sound();
-	}
-	CU_ASSERT(seen > 0);
-}
-
-/* What borders told the root that we were is no choice for the one that we are now. */
-static void test_other_root(void)
-{
-	struct facet *f;
-	int led;
-
-	pair_and_stranger(6);
-	led = root_of(0)->leader == facet_of(0)->node_id ? 0 : 1;
-	f = facet_of(led);
-	for (int same = 0; same < 2; same++) {
-		uint64_t joins = counter(led, "tree_joins");
-
-		f->cand[0] = (struct cand){ .border_addr = f->addr, .border_adj = 0, .level = 3,
-					    .height = 4, .dest = 1 };
-		f->cand_count = 1;
-		f->cand_root = same ? root_of(led)->id : 0x1234;
-		f->decide_at = lab->now;
-		join_expire(lab->net[led], f, lab->now);
-		CU_ASSERT_EQUAL(counter(led, "tree_joins"), joins + (unsigned)same);
-		CU_ASSERT_EQUAL(f->cand_count, 0);
-	}
-	done_sound();
-}
-
-static void test_leader_dies(void)
-{
-	for (uint64_t seed = 1; seed <= 5; seed++) {
-		int led = 0;
-
-		line(seed, 6, true);
-		CU_ASSERT(until_whole(PN_S(10)));
-		for (int i = 0; i < 6; i++)
-			if (root_of(0)->leader == facet_of(i)->node_id)
-				led = i;
-		lab_stop(lab, led);
-		lab_run(lab, PN_S(4));           /* until its neighbours notice */
-		CU_ASSERT(until_whole(PN_S(8)));
-		CU_ASSERT(counters("tree_successions") + counters("tree_detaches") > 0);
-		done_sound();
-	}
-}
-
-/* A facet at rest sleeps, also when a place in its tree is empty. */
-static void test_rest(void)
-{
-	for (uint64_t seed = 1; seed <= 6; seed++) {
-		struct pn_time last[LAB_NODES] = { 0 }, until;
-		unsigned ticks = 0;
-
-		line(seed, 8, false);
-		CU_ASSERT(until_whole(PN_S(10)));
-		lab_stop(lab, 7);
-		lab_run(lab, PN_S(20));
-		until = pn_time_add(lab->now, PN_S(5));
-		while (lab_step(lab, until))
-			for (int i = 0; i < 7; i++) {
-				ticks += last[i].ns != facet_of(i)->last_tick.ns;
-				last[i] = facet_of(i)->last_tick;
-			}
-		CU_ASSERT(ticks < 7 * 20);
-		done_sound();
-	}
 }
 
 /* Full tables, full queues --------------------------------------------------------------- */
@@ -791,11 +648,6 @@ static CU_TestInfo tests[] = {
 	{ "no say from outside", test_foreign },
 	{ "slots for one adjacency", test_budget },
 	{ "an old root record", test_replayed_root },
-	{ "not listed: detach", test_not_listed },
-	{ "a neighbour that has not heard of it", test_lagging },
-	{ "candidates for another root", test_other_root },
-	{ "the root's leader dies", test_leader_dies },
-	{ "at rest", test_rest },
 	{ "no buffer", test_no_buffer },
 	{ "window full", test_window },
 	{ "told again", test_again },
