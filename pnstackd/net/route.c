@@ -601,6 +601,8 @@ void route_sync_dests(struct net *net, struct facet *f, struct pn_time now)
 			d = dest_add(net, f, DEST_LEADER, r->id, now);
 		if (d && r->leader == f->node_id)
 			dest_lead(net, f, d, now);
+		else if (d && !d->had && pn_time_since(now, d->lost_at) < UNMET_NS)
+			facet_poke(net, f, pn_time_add(d->lost_at, UNMET_NS));
 	}
 	for_each_nb(net, f, a)
 		route_on_chain(net, f, a, now);

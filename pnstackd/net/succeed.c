@@ -47,12 +47,14 @@
 #define HUB_LED 2                    /* facets of a hub that led areas around one node, */
 #define HUB_FACET 2                  /* one of them at least of this number */
 
-/* Return: there was a way to that area's leader, and it is gone */
-static bool leader_lost(const struct facet *f, uint64_t area)
+/* Return: there was a way to that area's leader, and it is gone; or none came up in time.  Who
+ * goes back from a successor to an area whose leader lives after all has no way to him yet. */
+static bool leader_lost(const struct net *net, const struct facet *f, uint64_t area)
 {
 	const struct dest *d = dest_find(f, DEST_LEADER, area);
 
-	return d && !dest_alive(d);
+	return d && !dest_alive(d) &&
+	       (d->had || pn_time_since(net->now, d->lost_at) >= UNMET_NS);
 }
 
 /* Return: @leader leads what followed @own, the child in which the leader of @a was, and which
@@ -73,7 +75,7 @@ bool area_same(const struct net *net, const struct facet *f, unsigned i, const s
 	if (r->line != theirs->line)
 		return false;
 	if (theirs->prev == r->id)
-		return leader_lost(f, r->id) &&
+		return leader_lost(net, f, r->id) &&
 		       (theirs->leader == r->deputy ||
 			(i > 0 && heir(r, facet_rec(net, f, i - 1), theirs->leader)));
 	return r->prev == theirs->id && pn_time_since(net->now, f->stepped[i]) < STEP_NS;
@@ -84,7 +86,7 @@ rec_ref succeed_of(struct net *net, const struct facet *f, const struct rec *bel
 	const struct rec *r = rec_at(&net->ctl->recs, held);
 	rec_ref best = 0;
 
-	if (!leader_lost(f, r->id))
+	if (!leader_lost(net, f, r->id))
 		return 0;
 	for_each_nb(net, f, a) {
 		const struct nb *nb = &net->ctl->nbs[a];
@@ -190,7 +192,8 @@ static bool hub_died(const struct net *net, const struct facet *f, const struct 
 	for (i = 1; i < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
 
-		if (memcmp(r->leader_id, a->leader_id, PN_ID_LEN) != 0 || !leader_lost(f, r->id))
+		if (memcmp(r->leader_id, a->leader_id, PN_ID_LEN) != 0 ||
+		    !leader_lost(net, f, r->id))
 			continue;
 		for (j = 0; j < n && leaders[j] != r->leader; j++)
 			;
@@ -201,7 +204,8 @@ static bool hub_died(const struct net *net, const struct facet *f, const struct 
 	return many && n == HUB_LED;
 }
 
-/* Return: there is no way between the two children of area @i of our chain for long */
+/* Return: there is no way between the two children of area @i of our chain for long.  While that
+ * is in doubt the area counts as whole: its deputy goes on with it, an heir waits. */
 static bool cut(const struct net *net, const struct facet *f, unsigned i)
 {
 	const struct dest *d = dest_find(f, DEST_SIBLING, facet_rec(net, f, i - 1)->line);

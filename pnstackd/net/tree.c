@@ -454,7 +454,7 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 		if (rivalled(net, f, i, p) || replaced(net, f, i, p))
 			grace = REPLACED_NS;
 	}                                /* else: the parent's record is missing */
-	at = pn_time_add(now, grace);
+	at = pn_time_add(now, grace);    /* only ever nearer, also if it was true for a moment */
 	if (pn_time_before(at, f->leave_at[i]))
 		f->leave_at[i] = at;
 	if (!pn_time_before(now, f->leave_at[i]))
@@ -478,6 +478,19 @@ uint64_t tree_lost_ns(const struct net *net, const struct facet *f, const struct
 	return ns;
 }
 
+/* Look again when what we have no way to counts as gone. */
+static void poke_when_lost(struct net *net, struct facet *f, const struct dest *d,
+			   struct pn_time now)
+{
+	struct pn_time at;
+
+	if (!d || dest_alive(d))
+		return;
+	at = pn_time_add(d->lost_at, tree_lost_ns(net, f, d));
+	if (pn_time_before(now, at))
+		facet_poke(net, f, at);
+}
+
 /* The first area of ours without a leader: if we lead the child, we succeed it, or wait
  * for who does, or leave.  Return: something was done about it */
 static bool orphaned(struct net *net, struct facet *f, struct pn_time now)
@@ -487,11 +500,12 @@ static bool orphaned(struct net *net, struct facet *f, struct pn_time now)
 	for (i = 1; i < f->chain.n; i++) {
 		const struct rec *r = facet_rec(net, f, i);
 		const struct dest *d = dest_find(f, DEST_LEADER, r->id);
+		const struct rec *own = facet_rec(net, f, i - 1);
 		uint64_t lost, wait, since;
 
 		if (!d || dest_alive(d))
 			continue;
-		if (facet_rec(net, f, i - 1)->leader != f->node_id)
+		if (own->leader != f->node_id)
 			return false;
 		since = pn_time_since(now, d->lost_at);
 		lost = tree_lost_ns(net, f, d);
@@ -499,7 +513,9 @@ static bool orphaned(struct net *net, struct facet *f, struct pn_time now)
 			return true;
 		wait = succeed_hoped(net, f, i) ? ORPHAN_NS : lost;
 		if (since < wait) {
-			facet_poke(net, f, pn_time_add(d->lost_at, since < lost ? lost : wait));
+			facet_poke(net, f, pn_time_add(d->lost_at, wait));
+			poke_when_lost(net, f, d, now);
+			poke_when_lost(net, f, dest_find(f, DEST_SIBLING, own->line), now);
 			return false;
 		}
 		count(net, tree_orphans);

@@ -87,9 +87,11 @@ void sim_edge_set(struct sim *sim, uint32_t e, bool up, bool tell)
 	sim->changes++;
 	sim_trace(sim, "link %s to %s %s%s", sim->topo->names[edge->node[0]],
 		  sim->topo->names[edge->node[1]], up ? "up" : "down", tell ? "" : ", silently");
-	/* what one fault took with its carrier another may mend without a word */
-	for (side = 0; side < 2 && (tell || up); side++)
-		sim_node_carrier(sim, e, side);
+	/* What one fault took with its carrier another may mend without a word; but that is no
+	 * reason to tell of a far end that crashed in silence. */
+	for (side = 0; side < 2; side++)
+		if (tell || (up && sim->nodes[edge->node[!side]].state != NODE_DEAD))
+			sim_node_carrier(sim, e, side);
 }
 
 bool sim_edge_usable(const struct sim *sim, uint32_t e)
