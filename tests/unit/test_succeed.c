@@ -111,6 +111,17 @@ static rec_ref shown(struct net *net, uint32_t adj, unsigned i, const struct net
 	return succeed_of(net, &net->ctl->facets[0], below, net->ctl->facets[0].chain.at[i]);
 }
 
+/* Return: the way of a node to its root's leader, which is gone */
+static struct dest *leader_gone(int node)
+{
+	struct dest *d = dest_find(facet_of(node), DEST_LEADER, root_of(node)->id);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	d->metric = NET_METRIC_INF;
+	d->own = false;
+	return d;
+}
+
 /* Only the deputy that the record names, only when the leader is lost. */
 static void test_who_may(void)
 {
@@ -134,8 +145,6 @@ static void test_who_may(void)
 	net = lab->net[x];
 	f = facet_of(x);
 	top = f->chain.n - 1u;
-	d = dest_find(f, DEST_LEADER, root_of(x)->id);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
 	/* the leader is there: nobody may */
 	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[deputy],
 			      root_of(x)->line, rec_of(x, top - 1)), 0);
@@ -144,9 +153,7 @@ static void test_who_may(void)
 	ring(3, 6);
 	net = lab->net[x];
 	f = facet_of(x);
-	d = dest_find(f, DEST_LEADER, root_of(x)->id);
-	d->metric = NET_METRIC_INF;
-	d->own = false;
+	d = leader_gone(x);
 	CU_ASSERT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[other],
 			      root_of(x)->line, rec_of(x, top - 1)), 0);
 	CU_ASSERT_EQUAL(counter(x, "ctl_bad_deputy"), 1);
@@ -156,9 +163,7 @@ static void test_who_may(void)
 	ring(3, 6);
 	net = lab->net[x];
 	f = facet_of(x);
-	d = dest_find(f, DEST_LEADER, root_of(x)->id);
-	d->metric = NET_METRIC_INF;
-	d->own = false;
+	d = leader_gone(x);
 	CU_ASSERT_NOT_EQUAL(shown(net, adj_to(x, (x + 1) % 6), top, lab->net[deputy],
 				  root_of(x)->line, rec_of(x, top - 1)), 0);
 	/* but he is not lost when we hear of the area for the first time, for a while */
@@ -172,9 +177,7 @@ static void test_who_may(void)
 	ring(3, 6);
 	net = lab->net[x];
 	f = facet_of(x);
-	d = dest_find(f, DEST_LEADER, root_of(x)->id);
-	d->metric = NET_METRIC_INF;
-	d->own = false;
+	d = leader_gone(x);
 	below = *rec_of(x, top - 1);
 	below.bit = root_of(x)->child[1].leader == root_of(x)->leader;
 	below.prev = root_of(x)->child[below.bit].id;
