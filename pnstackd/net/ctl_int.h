@@ -210,6 +210,8 @@ struct dest {
 	struct pn_time lost_at;  /* since when there is no route; NEVER: there is one */
 	struct pn_time next_request;
 	struct pn_time next_beat;/* own: raise the sequence number; else: overdue */
+	struct pn_time ghost_at; /* there are last resorts only, and none of their sources has
+	                            raised its number by then: nobody is there; NEVER: no */
 };
 
 struct cand {                    /* one border where two networks could merge */

@@ -306,7 +306,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(nbhd_bounded) X(peer_relookups) X(peer_gone) X(echo_bad) \
 	X(fwd_leaf) X(guard_tests) X(guard_answers) X(guard_given_up) X(guard_spared) \
 	X(guard_avoided) X(guard_kept) X(guard_expelled) X(guard_bounded) X(circle_returns) \
-	X(circle_shunned) X(circle_back)
+	X(circle_shunned) X(circle_back) X(route_ghosts)
 enum net_counter_id {
 #define X(name) COUNT_##name,
 	NET_COUNTERS(X)

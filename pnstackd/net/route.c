@@ -30,6 +30,11 @@
  * has not seen a new number for several beats it is dropped: the backstop for
  * whatever retraction does not reach.
  *
+ * A last resort, one that is known to be a lie or to lead in a circle, is believed while its
+ * source lives: it is asked for newer numbers, and if none has come for GHOST_NS it counts as
+ * unfeasible, until one comes.  Otherwise one liar could keep what has died, or has gone
+ * elsewhere, for as long as he likes.
+ *
  * What is told is built in route_tell.c.  Route entry: kind and flags 1 (bit 0: sibling) | area 8 |
  * router 8 | seqno 2 | metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
  */
@@ -42,6 +47,7 @@
 #define HOLD_NS PN_S(2)          /* so long must a slightly better route stay better, */
 #define HOLD_MARGIN (NET_COST_UNIT * 3 / 4) /* which is one that is better by less than this */
 #define FLOOR_NS PN_S(10)
+#define GHOST_NS PN_S(6)         /* of asking: some requests are led astray as well */
 #define SHUN_COST (1024 * NET_COST_UNIT)
 #define BEATS_MISSED 4           /* at most a factor of four of silence */
 
@@ -220,21 +226,24 @@ void route_fd_adopt(struct net *net, struct dest *d, const struct via *v)
 					       v->seqno, v->metric});
 }
 
-static void fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t seqno,
+/* Return: the source has raised its number */
+static bool fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t seqno,
 		      uint16_t metric)
 {
 	const struct fd *known = route_fd(d, router);
 	struct fd fd = {router, seqno, metric};
+	bool newer;
 
 	if (!known) {
 		intern_get(&net->ctl->routers, router);
 		fd_set(d, fd_room(net, d), fd);
-		return;
+		return true;
 	}
-	if (!seqno_newer(seqno, known->seqno) &&
-	    !(seqno == known->seqno && metric < known->metric))
+	newer = seqno_newer(seqno, known->seqno);
+	if (!newer && !(seqno == known->seqno && metric < known->metric))
 		fd = *known;
 	fd_set(d, (unsigned)(known - d->fd), fd);
+	return newer;
 }
 
 bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
@@ -283,12 +292,21 @@ static bool hold_on(struct net *net, struct facet *f, struct dest *d, const stru
 	return true;
 }
 
+/* A route that is a last resort is doubted, until the source raises its number. */
+static void doubt(struct dest *d, bool resort, bool newer, struct pn_time now)
+{
+	if (!resort)
+		d->ghost_at = PN_TIME_NEVER;
+	else if (newer || pn_time_is_never(d->ghost_at))
+		d->ghost_at = pn_time_add(now, GHOST_NS);
+}
+
 /* Choose the best feasible route; the one in use stays among equals. */
 static void dest_select(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
 {
 	struct via *best = NULL;
 	uint32_t best_total = NET_METRIC_INF;
-	bool starving = false;
+	bool starving = false, newer = false, resort;
 
 	if (d->own && d->kind == DEST_LEADER)
 		return;
@@ -320,7 +338,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		if (!via_last_resort(best))
 			d->requests = 0;
 		if (!best->direct) {
-			fd_update(net, d, best->router, best->seqno, d->metric);
+			newer = fd_update(net, d, best->router, best->seqno, d->metric);
 			route_refresh(net, d, best, now);
 		}
 	} else {
@@ -329,7 +347,9 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 			facet_poke(net, f, now);
 		}
 	}
-	if (starving && (!best || via_last_resort(best)))
+	resort = best && via_last_resort(best);
+	doubt(d, resort && !best->direct, newer, now);
+	if (resort ? starving || !best->direct : starving && !best)
 		route_request(net, f, d, now);
 }
 
@@ -384,7 +404,7 @@ static struct dest *dest_add(struct net *net, struct facet *f, enum dest_kind ki
 		d->kind = (uint8_t)kind;
 		d->metric = NET_METRIC_INF;
 		d->lost_at = now;
-		d->next_beat = d->switch_at = PN_TIME_NEVER;
+		d->next_beat = d->switch_at = d->ghost_at = PN_TIME_NEVER;
 		/* Neighbours may have told us before we were in that area. */
 		for_each_nb(net, f, a)
 			want_again(net, f, d, a);
@@ -669,6 +689,17 @@ static void forget_source(struct net *net, struct dest *d)
 			v->metric = NET_METRIC_INF;
 }
 
+/* Nobody seems to be where the last resorts lead to: under these numbers they are unfeasible, and
+ * newer ones are asked for. */
+static void disbelieve(struct net *net, struct dest *d)
+{
+	count(net, route_ghosts);
+	d->ghost_at = PN_TIME_NEVER;
+	for_each_via(net, d, v)
+		if (!v->direct && v->router && via_last_resort(v))
+			(void)fd_update(net, d, v->router, v->seqno, 0);
+}
+
 void route_duties(struct net *net, struct facet *f, struct pn_time now)
 {
 	unsigned i;
@@ -689,12 +720,18 @@ void route_duties(struct net *net, struct facet *f, struct pn_time now)
 			}
 			route_changed(net, f, d, now);
 		}
+		if (pn_time_due(d->ghost_at, now)) {
+			disbelieve(net, d);
+			route_changed(net, f, d, now);
+		}
 		if (pn_time_due(d->switch_at, now))
 			route_changed(net, f, d, now);
 		if (!d->own && pn_time_due(d->next_request, now) &&
 		    (!d->selected || via_last_resort(via_at(net, d->selected))))
 			dest_select(net, f, d, now);
 		facet_poke(net, f, d->next_beat);
+		if (!pn_time_is_never(d->ghost_at))
+			facet_poke(net, f, pn_time_min(d->ghost_at, d->next_request));
 	}
 }
 

@@ -60,7 +60,8 @@ void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_t
 	for_each_via(net, d, v) {
 		const struct fd *fd;
 
-		if (!via_heard(f, v) || route_via_feasible(net, f, d, v))
+		if (!via_heard(f, v) || v->direct ||
+		    (route_via_feasible(net, f, d, v) && !via_last_resort(v)))
 			continue;
 		fd = route_fd(d, v->router);
 		if (fd)

@@ -494,6 +494,53 @@ static void test_alternate(void)
 	CU_ASSERT(found > 0);
 }
 
+/* The star, and the route of its middle to the leader of all, which is by @x; @y: another one */
+static struct dest *root_star(int *x, int *y)
+{
+	struct dest *d = NULL;
+
+	for (uint64_t seed = 1; seed < 20 && (!d || d->own); seed++) {
+		if (seed > 1)
+			done();
+		(void)star(seed, x, y);
+		d = dest_find(facet_of(0), DEST_LEADER, root_of(0)->id);
+	}
+	CU_ASSERT_FATAL(d && !d->own);
+	for (*x = 1; (int)adj_to(0, *x) != via_now(0, d); ++*x)
+		;
+	*y = *x % 3 + 1;
+	return d;
+}
+
+/* A lie is believed for want of better, but not for ever if nobody is there. */
+static void test_ghost(void)
+{
+	int x = 1, y = 2;
+	struct dest *d = root_star(&x, &y);
+	const struct via *v = via_find(lab->net[0], d, adj_to(0, x));
+	uint16_t seqno = v->seqno;
+
+	while (v->seqno == seqno)        /* it tells nothing of its own until the next beat */
+		lab_run(lab, PN_MS(100));
+	tell(0, x, d, 500, NET_METRIC_INF);
+	tell(0, y, d, 500, 0);
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
+	CU_ASSERT(via_last_resort(via_find(lab->net[0], d, adj_to(0, y))));
+	CU_ASSERT(counter(0, "route_requests") > 0);
+	lab_run(lab, PN_S(3));
+	tell(0, y, d, 501, 0);           /* it lives */
+	lab_run(lab, PN_S(3) + PN_MS(500));
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
+	lab_run(lab, PN_MS(2600));
+	CU_ASSERT_EQUAL(counter(0, "route_ghosts"), 1);
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	tell(0, y, d, 501, 0);           /* that is known */
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	tell(0, y, d, 502, 0);
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
+	done();
+}
+
 static CU_TestInfo tests[] = {
 	{ "feasibility", test_feasible },
 	{ "asked for in time", test_refresh },
@@ -505,6 +552,7 @@ static CU_TestInfo tests[] = {
 	{ "no room for a source", test_sources_full },
 	{ "no room for a while", test_full_for_a_while },
 	{ "requests are limited", test_requests_limited },
+	{ "a ghost", test_ghost },
 	{ "a ring is cut", test_ring },
 	{ "retraction", test_retraction },
 	{ "alternates", test_alternate },
