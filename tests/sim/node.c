@@ -94,14 +94,21 @@ static void timer_set(struct sim *sim, uint32_t node, struct pn_time at)
 	}
 }
 
-/* A slow node looks at its clock later: never before now, or it would look twice. */
+/* A slow node looks at its clock later: never before now, or it would look twice.  What is
+ * overdue when a frame comes is looked at as soon as it would have been without the frame, or
+ * a node that hears something all the time would never look at all. */
 static void deadline_set(struct sim *sim, uint32_t node)
 {
 	struct sim_node *n = &sim->nodes[node];
 	struct pn_time at = sim_true_time(sim, node, net_deadline(n->net));
+	bool overdue = !pn_time_before(sim->now, at);
 
-	timer_set(sim, node, n->lag_ns && !pn_time_is_never(at) ?
-		  pn_time_add(pn_time_before(at, sim->now) ? sim->now : at, n->lag_ns) : at);
+	if (n->lag_ns && !pn_time_is_never(at)) {
+		at = pn_time_add(overdue ? sim->now : at, n->lag_ns);
+		if (overdue && pn_heap_has(&n->timer) && pn_time_before(sim->now, n->timer.at))
+			at = pn_time_min(at, n->timer.at);
+	}
+	timer_set(sim, node, at);
 }
 
 static void trace_event(const struct sim *sim, uint32_t node, const struct net_event *ev)
