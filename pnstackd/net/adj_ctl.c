@@ -445,13 +445,26 @@ static void on_message(struct net *net, uint32_t i, struct pn_rd *r, struct pn_t
 	ctl_on_msg(net, i, r->at, r->left, now);
 }
 
+/* It left; or closed a shortcut; or does not hear us, which we had noticed, too, if it had said
+ * nothing any more: then the link is as good as silent. */
 static void on_goodbye(struct net *net, uint32_t i, unsigned why, struct pn_time now)
 {
 	const struct adj_pub *p = pub_of(net, i);
 
-	if (why != NET_ERR_IDLE && p->kind == ADJ_ETHERNET)
-		ring_on_goodbye(net, p->link, p->id, now);
-	adj_go_down(net, i, why == NET_ERR_IDLE ? NET_ERR_IDLE : NET_ERR_GOODBYE, now);
+	switch (why) {
+	case NET_ERR_TIMEOUT:
+		count(net, adj_unheard);
+		adj_go_down(net, i, NET_ERR_TIMEOUT, now);
+		break;
+	case NET_ERR_IDLE:
+		adj_go_down(net, i, NET_ERR_IDLE, now);
+		break;
+	default:
+		if (p->kind == ADJ_ETHERNET)
+			ring_on_goodbye(net, p->link, p->id, now);
+		adj_go_down(net, i, NET_ERR_GOODBYE, now);
+		break;
+	}
 }
 
 void ctlq_on_records(struct net *net, uint32_t i, const uint8_t *p, size_t len, struct pn_time now)

@@ -31,7 +31,8 @@
  * so that data that flows one way need not ask.  The neighbour is dead when
  * PROBES_MIN questions in a row were not answered; more are granted where hellos
  * are known to get lost.  So a silent crash is noticed within a second where
- * data flows, and within 1.3 intervals and a second elsewhere.  If our own timer
+ * data flows, and within 1.3 intervals and a second elsewhere.  The neighbour is told, once, and
+ * then gives up as well: a link that leads only one way is no use to it.  If our own timer
  * rang late (the process was stopped, the machine slept) the time of that is
  * not counted.
  *
@@ -534,6 +535,14 @@ void live_rearm(struct net *net, uint32_t i, struct pn_time now)
 	timer_set(net, &a->timer, t);
 }
 
+/* We heard nothing, or no acknowledgement, for too long.  It may hear us all the same, and if it
+ * does it would go on handing us what we cannot open any more: it is told. */
+static void give_up(struct net *net, uint32_t i, struct pn_time now)
+{
+	ctlq_goodbye(net, i, NET_ERR_TIMEOUT);
+	adj_go_down(net, i, NET_ERR_TIMEOUT, now);
+}
+
 /* Silence.  Return: false if the adjacency went down */
 static bool check_quiet(struct net *net, uint32_t i, struct pn_time now)
 {
@@ -542,7 +551,7 @@ static bool check_quiet(struct net *net, uint32_t i, struct pn_time now)
 	bool probe_due = !a->probes || pn_time_since(now, a->probe_at) >= probe_ns(a);
 
 	if (asking >= DEAD_NS || (probe_due && a->probes >= PROBES_MIN + lost_sum(a))) {
-		adj_go_down(net, i, NET_ERR_TIMEOUT, now);
+		give_up(net, i, now);
 		return false;
 	}
 	if (!pn_time_before(now, quiet_from(a)) && probe_due) {
@@ -576,10 +585,13 @@ static void expire_up(struct net *net, uint32_t i, struct pn_time now)
 
 	if (!check_quiet(net, i, now))
 		return;
-	if (pn_time_since(now, cur->born) >= KEYS_MAX_NS || cur->tx_counter >= KEYS_MAX_COUNT ||
-	    (a->ctl_q.count && a->ctl_tries > 4 &&
-	     pn_time_since(now, a->ctl_progress) >= CTL_GIVE_UP_NS)) {
-		adj_go_down(net, i, NET_ERR_TIMEOUT, now);
+	if (pn_time_since(now, cur->born) >= KEYS_MAX_NS || cur->tx_counter >= KEYS_MAX_COUNT) {
+		adj_go_down(net, i, NET_ERR_TIMEOUT, now);      /* nothing is said under these */
+		return;
+	}
+	if (a->ctl_q.count && a->ctl_tries > 4 &&
+	    pn_time_since(now, a->ctl_progress) >= CTL_GIVE_UP_NS) {
+		give_up(net, i, now);
 		return;
 	}
 	check_keys(net, i, now);

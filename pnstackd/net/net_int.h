@@ -277,7 +277,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(rx_malformed) X(rx_split_lost) X(hs_initiations) X(hs_responses) \
 	X(hs_refused) X(hs_rate_limited) X(hs_cookies) X(hs_replayed) X(hs_expelled) \
 	X(adj_expelled) X(station_full) X(redirects) X(shortcuts_dialled) X(adj_up) \
-	X(adj_down) X(adj_full) X(rekeys) X(ctl_retransmits) X(ctl_capped) \
+	X(adj_down) X(adj_unheard) X(adj_full) X(rekeys) X(ctl_retransmits) X(ctl_capped) \
 	X(soft_capped) X(tx_no_buffer) \
 	X(tx_too_big) X(tx_unsent) X(tx_frames) X(tx_handshake_bytes) X(tx_hello_bytes) X(tx_ack_bytes) \
 	X(tx_message_bytes) X(tx_session_bytes) X(tx_lookup_bytes) X(tx_tree_bytes) \

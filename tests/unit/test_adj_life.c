@@ -294,6 +294,112 @@ static void test_carrier_and_goodbye(void)
 	done();
 }
 
+/* What the tap takes: all that node 1 says, or its control frames only */
+static bool all_of_1;
+
+static bool tap_deaf(struct lab *l, int wire, int from, struct pn_pkt *pkt)
+{
+	(void)wire;
+	if (from == 0 && pkt->data[0] == FRAME_CONTROL) {
+		memcpy(l->last, pkt->data, pkt->len);
+		l->last_len = pkt->len;
+	}
+	return from == 0 || !(all_of_1 || pkt->data[0] == FRAME_CONTROL);
+}
+
+/* Whoever gives up says so: the other side may hear it, and noticed nothing yet.
+ * Return: does node 1 know as soon as it can? */
+static bool told(void)
+{
+	unsigned downs = lab->ev_count[1][NET_EV_NEIGHBOUR_DOWN];
+
+	CU_ASSERT(until_down(0, PN_MS(1000)) != UINT64_MAX);
+	CU_ASSERT_EQUAL(lab->last_reason[0][NET_EV_NEIGHBOUR_DOWN], NET_ERR_TIMEOUT);
+	CU_ASSERT_EQUAL(lab->ev_count[1][NET_EV_NEIGHBOUR_DOWN], downs);
+	lab_run(lab, lab->wire[0].delay_ns + PN_MS(1));
+	CU_ASSERT_EQUAL(counter(1, "adj_unheard"), 1);
+	CU_ASSERT_EQUAL(counter(0, "adj_unheard"), 0);   /* nobody answers that */
+	return lab->ev_count[1][NET_EV_NEIGHBOUR_DOWN] == downs + 1 &&
+	       lab->last_reason[1][NET_EV_NEIGHBOUR_DOWN] == NET_ERR_TIMEOUT;
+}
+
+static void test_unheard(void)
+{
+	uint8_t p[100] = { 1 };
+
+	for (int tunnel = 0; tunnel < 2; tunnel++) {
+		if (tunnel) {
+			tunnel_pair(6, PN_MS(5), 1400);
+			lab_dial(lab, 0, 1, 0, NULL);    /* the one who is told dials */
+			lab_run(lab, PN_S(8));
+		} else {
+			pair(6);
+		}
+		all_of_1 = true;
+		lab->tap = tap_deaf;
+		lab_data(lab, 0, 1, p, sizeof(p));       /* wants an answer */
+		CU_ASSERT(told());
+		lab_run(lab, PN_S(5));
+		CU_ASSERT_EQUAL(lab_neighbours(lab, 0) + lab_neighbours(lab, 1), 0);
+		lab->tap = NULL;
+		CU_ASSERT(lab_until_neighbours(lab, 0, 1, PN_S(7)) != UINT64_MAX);
+		CU_ASSERT(lab_until_neighbours(lab, 1, 1, PN_S(1)) != UINT64_MAX);
+		lab_run(lab, PN_S(10));
+		CU_ASSERT_EQUAL(lab_neighbours(lab, 0), 1);
+		done();
+	}
+	/* data comes all the time, but no acknowledgement */
+	pair(7);
+	all_of_1 = false;
+	lab->tap = tap_deaf;
+	CU_ASSERT_EQUAL(adj_ctl_send(lab->net[0], 0, p, 1, lab->now), 0);
+	for (int i = 0; i < 500 && lab_neighbours(lab, 0); i++) {
+		lab_data(lab, 1, 0, p, sizeof(p));
+		lab_run(lab, PN_MS(10));
+	}
+	CU_ASSERT_EQUAL(lab->last_reason[0][NET_EV_NEIGHBOUR_DOWN], NET_ERR_TIMEOUT);
+	lab_run(lab, PN_MS(1));
+	CU_ASSERT_EQUAL(lab->last_reason[1][NET_EV_NEIGHBOUR_DOWN], NET_ERR_TIMEOUT);
+	CU_ASSERT_EQUAL(counter(1, "adj_unheard"), 1);
+	done();
+}
+
+static bool tap_hold(struct lab *l, int wire, int from, struct pn_pkt *pkt)
+{
+	(void)tap_deaf(l, wire, from, pkt);
+	return false;
+}
+
+/* Nobody else can say it, and it is not heard twice. */
+static void test_unheard_forged(void)
+{
+	uint8_t p[100] = { 1 }, bye[512];
+	size_t len;
+
+	pair(8);
+	lab->tap = tap_hold;
+	lab_data(lab, 0, 1, p, sizeof(p));
+	CU_ASSERT(until_down(0, PN_MS(1000)) != UINT64_MAX);
+	memcpy(bye, lab->last, lab->last_len);
+	len = (size_t)bye[2] << 8 | bye[3];     /* what follows the link padded */
+	CU_ASSERT_EQUAL(lab->ev_count[1][NET_EV_NEIGHBOUR_DOWN], 0);
+	for (size_t k = FRAME_HDR_LEN; k < len; k++) {
+		bye[k] ^= 1;
+		lab_inject(lab, 0, 0, 1, bye, len);
+		bye[k] ^= 1;
+	}
+	lab_run(lab, PN_MS(1));
+	CU_ASSERT_EQUAL(counter(1, "rx_auth_failed"), len - FRAME_HDR_LEN);
+	CU_ASSERT_EQUAL(lab->ev_count[1][NET_EV_NEIGHBOUR_DOWN], 0);
+	lab_inject(lab, 0, 0, 1, bye, len);
+	lab_inject(lab, 0, 0, 1, bye, len);
+	lab_run(lab, PN_MS(1));
+	CU_ASSERT_EQUAL(counter(1, "adj_unheard"), 1);
+	CU_ASSERT_EQUAL(counter(1, "rx_no_adjacency"), 1);
+	CU_ASSERT_EQUAL(lab->ev_count[1][NET_EV_NEIGHBOUR_DOWN], 1);
+	done();
+}
+
 static void test_roaming(void)
 {
 	uint8_t p[100] = { 1 };
@@ -504,6 +610,8 @@ static CU_TestInfo tests[] = {
 	{ "silence", test_silence },
 	{ "paused process", test_paused },
 	{ "carrier and goodbye", test_carrier_and_goodbye },
+	{ "who is not heard is told", test_unheard },
+	{ "and by nobody else", test_unheard_forged },
 	{ "the host cannot send", test_unsent },
 	{ "the host cannot send, nobody answers", test_unsent_dead },
 	{ "dialled again", test_dial_again },
