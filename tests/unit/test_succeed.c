@@ -102,6 +102,9 @@ static rec_ref shown(struct net *net, uint32_t adj, unsigned i, const struct net
 
 	rec_init(&s, by, 0, 77);
 	s.base = a->base;
+	s.top = a->top;
+	s.bit = a->bit;
+	s.parent = a->parent;
 	s.prev = a->id;
 	s.line = line_id;
 	rec_sign(by, &s);
@@ -305,6 +308,116 @@ static void test_returns(void)
 	}
 }
 
+/* When to look again ----------------------------------------------------------------- */
+
+/* Node @node goes, and says so. */
+static void say_goodbye(int node)
+{
+	net_goodbye(lab->net[node], lab->now);
+	lab_run(lab, PN_MS(20));
+	lab_stop(lab, node);
+}
+
+static void run_to(struct pn_time at)
+{
+	CU_ASSERT_FATAL(pn_time_before(lab->now, at));
+	lab_run(lab, pn_time_until(lab->now, at));
+}
+
+/* A leaf waits for the deputy of its root, in the area beside it, to succeed the leader.  It goes
+ * when that is lost, too, though there is nobody any more whose words would wake it. */
+static void test_sibling_lost(void)
+{
+	const struct dest *d;
+	struct pn_time lost;
+	int led;
+
+	nodes(1, 3);
+	lab->cfg[2].leaf = true;
+	start_all();
+	tie(0, 1);
+	lab_run(lab, PN_S(4));
+	tie(1, 2);
+	tie(2, 0);
+	CU_ASSERT_FATAL(until_whole(PN_S(12)));
+	lab_run(lab, PN_S(4));
+	led = root_leader();
+	CU_ASSERT_FATAL(led != 2);
+	CU_ASSERT_EQUAL_FATAL(facet_of(2)->chain.n, 2);
+	CU_ASSERT_EQUAL_FATAL(root_of(2)->deputy, facet_of(1 - led)->node_id);
+	say_goodbye(led);
+	d = dest_find(facet_of(2), DEST_LEADER, root_of(2)->id);
+	CU_ASSERT_FATAL(d && !dest_alive(d));
+	lost = d->lost_at;
+	lab_run(lab, PN_MS(280));
+	say_goodbye(1 - led);
+	d = dest_find(facet_of(2), DEST_SIBLING, rec_of(2, 0)->line);
+	CU_ASSERT_FATAL(d && !dest_alive(d));
+	CU_ASSERT(pn_time_since(d->lost_at, lost) > PN_MS(250));
+	run_to(pn_time_add(d->lost_at, LOST_NS - PN_MS(10)));
+	CU_ASSERT_EQUAL(counter(2, "tree_orphans"), 0);
+	lab_run(lab, PN_MS(30));
+	CU_ASSERT_EQUAL(counter(2, "tree_orphans"), 1);
+	done_sound();
+}
+
+/* Return: index of an area above that node that is no root and has a deputy, and that others
+ * lead, as they lead its child in which the node is; 0: none */
+static unsigned led_by_others(int node, int *deputy)
+{
+	struct facet *f = facet_of(node);
+
+	for (unsigned i = 2; i + 1u < f->chain.n; i++)
+		for (int k = 0; k < lab->nodes; k++)
+			if (k != node && rec_of(node, i)->deputy == facet_of(k)->node_id &&
+			    rec_of(node, i)->leader != f->node_id &&
+			    rec_of(node, i - 1)->leader != f->node_id) {
+				*deputy = k;
+				return i;
+			}
+	return 0;
+}
+
+/* Who comes into an area whose leader is gone follows the successor in time by himself. */
+static void test_unmet(void)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct pn_time until;
+		int x = 0, deputy = 0;
+		unsigned i = 0;
+		struct dest *d;
+		uint64_t id;
+		uint16_t beat;
+
+		ring(seed, 8);
+		while (x < 8 && !(i = led_by_others(x, &deputy)))
+			x++;
+		CU_ASSERT_FATAL(i > 0);
+		id = rec_of(x, i)->id;
+		d = dest_find(facet_of(x), DEST_LEADER, id);
+		CU_ASSERT_FATAL(dest_alive(d));
+		beat = d->fd[0].seqno;           /* for seconds nobody tells of him after one */
+		until = pn_time_add(lab->now, PN_S(30));
+		while (d->fd[0].seqno == beat && lab_step(lab, until))
+			;
+		lab_run(lab, PN_MS(100));
+		d->metric = NET_METRIC_INF;
+		d->had = false;
+		d->lost_at = lab->now;
+		for_each_nb(lab->net[x], facet_of(x), a)
+			if (chain_find(lab->net[x], &lab->net[x]->ctl->nbs[a].chain, id) >= 0)
+				shown(lab->net[x], a, i, lab->net[deputy], rec_of(x, i)->line,
+				      rec_of(x, i - 1));
+		facet_poke(lab->net[x], facet_of(x), lab->now);
+		lab_run(lab, UNMET_NS - PN_MS(10));
+		CU_ASSERT(!d->had);
+		CU_ASSERT_EQUAL(rec_of(x, i)->id, id);
+		lab_run(lab, PN_MS(30));
+		CU_ASSERT_EQUAL(rec_of(x, i)->prev, id);
+		done();
+	}
+}
+
 static CU_TestInfo tests[] = {
 	{ "the root's leader stops", test_leader_stops },
 	{ "leader after leader", test_all_leaders },
@@ -312,6 +425,8 @@ static CU_TestInfo tests[] = {
 	{ "a leader of whom somebody tells", test_doubt },
 	{ "split, and met again", test_split },
 	{ "the leader returns", test_returns },
+	{ "the sibling lost after the leader", test_sibling_lost },
+	{ "a leader never met", test_unmet },
 	CU_TEST_INFO_NULL,
 };
 
