@@ -175,7 +175,6 @@ static bool succeed_make(struct net *net, struct facet *f, unsigned i, struct pn
 	f->silent[i] = PN_TIME_NEVER;
 	f->lease[i] = (struct pn_time){0};
 	f->stepped[i] = now;
-	facet_poke(net, f, pn_time_add(now, STEP_NS));
 	count(net, tree_successions);
 	tree_rebuild(net, f, now);
 	return true;

@@ -211,13 +211,10 @@ static void chain_timers_move(struct net *net, struct facet *f, const struct cha
 		const struct rec *r = chain_rec(net, now_chain, i);
 		int o = chain_find(net, &f->chain, r->id);
 
-		if (o >= 0) {
+		if (o >= 0)
 			stepped[i] = f->stepped[o];
-		} else if (r->prev && chain_find(net, &f->chain, r->prev) >= 0) {
+		else if (r->prev && chain_find(net, &f->chain, r->prev) >= 0)
 			stepped[i] = net->now;
-			facet_poke(net, f, pn_time_add(net->now, STEP_NS));
-		}
-
 		leave_at[i] = o >= 0 ? f->leave_at[o] : PN_TIME_NEVER;
 		silent[i] = o >= 0 ? f->silent[o] : PN_TIME_NEVER;
 		lease[i] = o >= 0 ? f->lease[o] : (struct pn_time){0};
@@ -276,6 +273,16 @@ static void address_changed(struct net *net, struct facet *f, struct pn_time now
 	adj_on_address(net, now);
 }
 
+/* Look again when area and successor count as one no longer. */
+static void poke_when_stepped(struct net *net, struct facet *f, struct pn_time now)
+{
+	unsigned i;
+
+	for (i = 0; i < f->chain.n; i++)
+		if (pn_time_since(now, f->stepped[i]) < STEP_NS)
+			facet_poke(net, f, pn_time_add(f->stepped[i], STEP_NS));
+}
+
 void tree_rebuild(struct net *net, struct facet *f, struct pn_time now)
 {
 	rec_ref room[CHAIN_MAX];
@@ -296,6 +303,7 @@ void tree_rebuild(struct net *net, struct facet *f, struct pn_time now)
 	for_each_nb(net, f, a)
 		tree_locate(net, f, &net->ctl->nbs[a]);
 	route_sync_dests(net, f, now);
+	poke_when_stepped(net, f, now);
 	address_changed(net, f, now);
 }
 

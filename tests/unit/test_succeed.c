@@ -418,6 +418,50 @@ static void test_unmet(void)
 	}
 }
 
+/* The root in the chain of the neighbour at @adj is this one. */
+static void show_root(struct net *net, uint32_t adj, const struct rec *root)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+	rec_ref *at = &nb->chain.at[nb->chain.n - 1];
+
+	rec_put(&net->ctl->recs, *at);
+	*at = rec_intern(&net->ctl->recs, root, 0);
+}
+
+/* A neighbour that has not gone over to the successor in time is in another network, also if
+ * nothing happens just then. */
+static void test_step_over(void)
+{
+	for (int made = 0; made < 2; made++) {
+		struct rec was;
+		struct facet *f;
+		const struct nb *nb;
+		int led, x = 0;
+		unsigned top;
+
+		ring(3, 8);
+		led = root_leader();
+		was = *root_of(led);
+		say_goodbye(led);
+		lab_run(lab, PN_S(3));
+		while (x < 8 && (x == led || root_of(x)->prev != was.id ||
+				 (facet_of(x)->node_id == was.deputy) != made))
+			x++;
+		CU_ASSERT_FATAL(x < 8);
+		f = facet_of(x);
+		top = f->chain.n - 1u;
+		run_to(pn_time_add(f->stepped[top], STEP_NS - PN_MS(20)));
+		nb = &lab->net[x]->ctl->nbs[f->nb_first - 1];
+		CU_ASSERT(nb->in_network);
+		show_root(lab->net[x], f->nb_first - 1u, &was);
+		lab_run(lab, PN_MS(10));
+		CU_ASSERT(nb->in_network);
+		lab_run(lab, PN_MS(30));
+		CU_ASSERT(!nb->in_network);
+		done_sound();
+	}
+}
+
 static CU_TestInfo tests[] = {
 	{ "the root's leader stops", test_leader_stops },
 	{ "leader after leader", test_all_leaders },
@@ -427,6 +471,7 @@ static CU_TestInfo tests[] = {
 	{ "the leader returns", test_returns },
 	{ "the sibling lost after the leader", test_sibling_lost },
 	{ "a leader never met", test_unmet },
+	{ "the step is over", test_step_over },
 	CU_TEST_INFO_NULL,
 };
 
