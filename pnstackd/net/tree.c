@@ -444,7 +444,7 @@ static bool replaced(const struct net *net, const struct facet *f, unsigned i, c
 static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_time now)
 {
 	const struct rec *r = facet_rec(net, f, i), *p;
-	uint64_t grace = GRACE_NS;
+	uint64_t grace = GRACE_NS, early = 0, left;
 	const struct dest *d;
 	struct pn_time at;
 
@@ -459,15 +459,18 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 		}
 		if (superseded(net, f, i, p))
 			return true;
-		if (rivalled(net, f, i, p) || replaced(net, f, i, p))
+		if (replaced(net, f, i, p))
 			grace = REPLACED_NS;
+		if (rivalled(net, f, i, p))  /* only while it is so: the other half may come yet */
+			early = GRACE_NS - REPLACED_NS;
 	}                                /* else: the parent's record is missing */
 	at = pn_time_add(now, grace);    /* only ever nearer, also if it was true for a moment */
 	if (pn_time_before(at, f->leave_at[i]))
 		f->leave_at[i] = at;
-	if (!pn_time_before(now, f->leave_at[i]))
+	left = pn_time_until(now, f->leave_at[i]);
+	if (left <= early)
 		return true;
-	facet_poke(net, f, f->leave_at[i]);
+	facet_poke(net, f, pn_time_add(now, left - early));
 	return false;
 }
 

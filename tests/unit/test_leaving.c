@@ -50,6 +50,69 @@ static void test_not_listed(void)
 	}
 }
 
+/* Return: who leads the child of the root that its leader is not in */
+static int leader_beside(int led)
+{
+	const struct rec *p = root_of(led), *own = rec_of(led, facet_of(led)->chain.n - 2u);
+
+	for (int i = 0; i < lab->nodes; i++)
+		if (p->child[1 - own->bit].leader == facet_of(i)->node_id)
+			return i;
+	CU_FAIL_FATAL("no such leader");
+	return 0;
+}
+
+/* The root's leader lists not the area of @x any more, but what that has succeeded, and the other
+ * child of that area, at node @other, is not to be seen. */
+static void make_half(int led, int x, int other)
+{
+	unsigned top = facet_of(led)->chain.n - 1u;
+	struct rec p = *root_of(led), r = *rec_of(x, 1);
+
+	p.child[r.bit].id = 0x123456;
+	r.prev = 0x123456;
+	memset(&r.child[rec_of(other, 0)->bit], 0, sizeof(r.child[0]));
+	facet_of(led)->lease[top] = pn_time_add(lab->now, PN_S(5));
+	CU_ASSERT(tree_replace(lab->net[led], facet_of(led), top, &p, lab->now));
+	CU_ASSERT(tree_replace(lab->net[x], facet_of(x), 1, &r, lab->now));
+	lab->net[x]->ctl->nbs[adj_to(x, other)].ready = false;
+}
+
+/* Half an area whose parent does not list it leaves soon, unless it was half of one for a moment
+ * only. */
+static void test_half(void)
+{
+	for (int half = 0; half < 2; half++) {
+		int led = 0, x, other;
+		struct lab_wire *w;
+
+		line(4, 4, true);
+		CU_ASSERT_FATAL(until_whole(PN_S(12)));
+		lab_run(lab, PN_S(4));
+		while (root_of(led)->leader != facet_of(led)->node_id)
+			led++;
+		x = leader_beside(led);
+		CU_ASSERT_EQUAL_FATAL(facet_of(x)->chain.n, 3);
+		other = rec_of((x + 1) % 4, 1)->id == rec_of(x, 1)->id ? (x + 1) % 4 : (x + 3) % 4;
+		w = &lab->wire[other == (x + 1) % 4 ? x : other];
+		make_half(led, x, other);
+		w->cut = true;
+		lab_run(lab, PN_MS(100));
+		CU_ASSERT_EQUAL(rec_of(x, 1)->child[rec_of(other, 0)->bit].id, 0);
+		w->cut = half;
+		lab_run(lab, REPLACED_NS - PN_MS(150));
+		CU_ASSERT_EQUAL(rec_of(x, 1)->child[rec_of(other, 0)->bit].id == 0, half);
+		CU_ASSERT_EQUAL(counter(x, "tree_detaches"), 0);
+		lab_run(lab, PN_MS(150));
+		CU_ASSERT_EQUAL(counter(x, "tree_detaches") > 0, half);
+		lab_run(lab, GRACE_NS - REPLACED_NS - PN_MS(150));
+		CU_ASSERT_EQUAL(counter(x, "tree_detaches") > 0, half);
+		lab_run(lab, PN_MS(150));
+		CU_ASSERT(counter(x, "tree_detaches") > 0);
+		done_sound();
+	}
+}
+
 /* Return: all neighbours of a node are in its @i-th area */
 static bool all_within(int node, unsigned i)
 {
@@ -168,6 +231,7 @@ static void test_rest(void)
 
 static CU_TestInfo tests[] = {
 	{ "not listed: detach", test_not_listed },
+	{ "half an area for a moment", test_half },
 	{ "a neighbour that has not heard of it", test_lagging },
 	{ "candidates for another root", test_other_root },
 	{ "the choice begins anew", test_chosen_anew },
