@@ -394,9 +394,10 @@ void adj_go_down(struct net *net, uint32_t i, enum net_err why, struct pn_time n
 	a->ll = a->dial_ll;
 	a->id_known = a->want_id;
 	a->hs_tries = 0;
-	/* a twin took its place, or the neighbour left: no hurry */
-	a->hs_next = pn_time_add(now, why == NET_ERR_TIMEOUT ? PN_MS(200) :
-				      PN_S(1) + net_random_u64(net) % PN_S(1));
+	/* a twin took its place, or the neighbour left: no hurry.  Else it may have given up many */
+	a->hs_next = why == NET_ERR_TIMEOUT ?
+		pn_time_add(now, PN_MS(100) + net_random_u64(net) % PN_MS(200)) :
+		pn_time_add(now, PN_S(1) + net_random_u64(net) % PN_S(1));
 	if (!link_of(net, pub_of(net, i)->link)->carrier)
 		a->hs_next = PN_TIME_NEVER;
 	timer_set(net, &a->timer, a->hs_next);

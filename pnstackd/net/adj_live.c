@@ -583,12 +583,12 @@ static void expire_up(struct net *net, uint32_t i, struct pn_time now)
 	struct adj *a = adj_of(net, i);
 	const struct session *cur = &a->sess[CUR];
 
-	if (!check_quiet(net, i, now))
-		return;
 	if (pn_time_since(now, cur->born) >= KEYS_MAX_NS || cur->tx_counter >= KEYS_MAX_COUNT) {
 		adj_go_down(net, i, NET_ERR_TIMEOUT, now);      /* nothing is said under these */
 		return;
 	}
+	if (!check_quiet(net, i, now))
+		return;
 	if (a->ctl_q.count && a->ctl_tries > 4 &&
 	    pn_time_since(now, a->ctl_progress) >= CTL_GIVE_UP_NS) {
 		give_up(net, i, now);

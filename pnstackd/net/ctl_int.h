@@ -150,6 +150,7 @@ struct via {
 	uint16_t cheap : 1;      /* claims to cost less than any route can: the last resort */
 	uint16_t shunned : 1;    /* so is that: packets came back (circle.c), or do not arrive
 	                            (guard.c) */
+	uint16_t raised : 1;     /* its source has raised its number since last resorts are doubted */
 };
 static_assert(sizeof(struct via) == 20, "vias are many");
 
@@ -210,8 +211,8 @@ struct dest {
 	struct pn_time lost_at;  /* since when there is no route; NEVER: there is one */
 	struct pn_time next_request;
 	struct pn_time next_beat;/* own: raise the sequence number; else: overdue */
-	struct pn_time ghost_at; /* there are last resorts only, and none of their sources has
-	                            raised its number by then: nobody is there; NEVER: no */
+	struct pn_time ghost_at; /* in use is a last resort: those whose source has not raised its
+	                            number by then are not believed; NEVER: it is no last resort */
 };
 
 struct cand {                    /* one border where two networks could merge */

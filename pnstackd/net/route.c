@@ -30,10 +30,11 @@
  * has not seen a new number for several beats it is dropped: the backstop for
  * whatever retraction does not reach.
  *
- * A last resort, one that is known to be a lie or to lead in a circle, is believed while its
- * source lives: it is asked for newer numbers, and if none has come for GHOST_NS it counts as
- * unfeasible, until one comes.  Otherwise one liar could keep what has died, or has gone
- * elsewhere, for as long as he likes.
+ * A last resort, a route that is known to be a lie or to lead in a circle, is believed for
+ * GHOST_NS.  In the second half of that its source is asked for newer numbers, and if none has
+ * come it counts as unfeasible, until one comes.  Otherwise liars could keep what has died, or has
+ * gone elsewhere, by saying the same for ever.  (Who makes numbers up still can: they are not
+ * signed.)
  *
  * What is told is built in route_tell.c.  Route entry: kind and flags 1 (bit 0: sibling) | area 8 |
  * router 8 | seqno 2 | metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
@@ -47,7 +48,7 @@
 #define HOLD_NS PN_S(2)          /* so long must a slightly better route stay better, */
 #define HOLD_MARGIN (NET_COST_UNIT * 3 / 4) /* which is one that is better by less than this */
 #define FLOOR_NS PN_S(10)
-#define GHOST_NS PN_S(6)         /* of asking: some requests are led astray as well */
+#define GHOST_NS PN_S(8)
 #define SHUN_COST (1024 * NET_COST_UNIT)
 #define BEATS_MISSED 4           /* at most a factor of four of silence */
 
@@ -226,24 +227,21 @@ void route_fd_adopt(struct net *net, struct dest *d, const struct via *v)
 					       v->seqno, v->metric});
 }
 
-/* Return: the source has raised its number */
-static bool fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t seqno,
+static void fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t seqno,
 		      uint16_t metric)
 {
 	const struct fd *known = route_fd(d, router);
 	struct fd fd = {router, seqno, metric};
-	bool newer;
 
 	if (!known) {
 		intern_get(&net->ctl->routers, router);
 		fd_set(d, fd_room(net, d), fd);
-		return true;
+		return;
 	}
-	newer = seqno_newer(seqno, known->seqno);
-	if (!newer && !(seqno == known->seqno && metric < known->metric))
+	if (!seqno_newer(seqno, known->seqno) &&
+	    !(seqno == known->seqno && metric < known->metric))
 		fd = *known;
 	fd_set(d, (unsigned)(known - d->fd), fd);
-	return newer;
 }
 
 bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
@@ -292,13 +290,22 @@ static bool hold_on(struct net *net, struct facet *f, struct dest *d, const stru
 	return true;
 }
 
-/* A route that is a last resort is doubted, until the source raises its number. */
-static void doubt(struct dest *d, bool resort, bool newer, struct pn_time now)
+/* A last resort is in use, or not */
+static void doubt(const struct net *net, struct dest *d, bool resort, struct pn_time now)
 {
 	if (!resort)
 		d->ghost_at = PN_TIME_NEVER;
-	else if (newer || pn_time_is_never(d->ghost_at))
-		d->ghost_at = pn_time_add(now, GHOST_NS);
+	if (!resort || !pn_time_is_never(d->ghost_at))
+		return;
+	d->ghost_at = pn_time_add(now, GHOST_NS);
+	for_each_via(net, d, v)
+		v->raised = false;
+}
+
+bool route_doubts(const struct dest *d, struct pn_time now)
+{
+	return !pn_time_is_never(d->ghost_at) &&
+	       !pn_time_before(pn_time_add(now, GHOST_NS / 2), d->ghost_at);
 }
 
 /* Choose the best feasible route; the one in use stays among equals. */
@@ -306,7 +313,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 {
 	struct via *best = NULL;
 	uint32_t best_total = NET_METRIC_INF;
-	bool starving = false, newer = false, resort;
+	bool starving = false, resort;
 
 	if (d->own && d->kind == DEST_LEADER)
 		return;
@@ -338,7 +345,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		if (!via_last_resort(best))
 			d->requests = 0;
 		if (!best->direct) {
-			newer = fd_update(net, d, best->router, best->seqno, d->metric);
+			fd_update(net, d, best->router, best->seqno, d->metric);
 			route_refresh(net, d, best, now);
 		}
 	} else {
@@ -348,8 +355,8 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		}
 	}
 	resort = best && via_last_resort(best);
-	doubt(d, resort && !best->direct, newer, now);
-	if (resort ? starving || !best->direct : starving && !best)
+	doubt(net, d, resort && !best->direct, now);
+	if ((starving && (!best || resort)) || route_doubts(d, now))
 		route_request(net, f, d, now);
 }
 
@@ -689,15 +696,29 @@ static void forget_source(struct net *net, struct dest *d)
 			v->metric = NET_METRIC_INF;
 }
 
-/* Nobody seems to be where the last resorts lead to: under these numbers they are unfeasible, and
- * newer ones are asked for. */
-static void disbelieve(struct net *net, struct dest *d)
+/* Nobody seems to be where these last resorts lead to: under their numbers they are unfeasible,
+ * and newer ones are asked for as always. */
+static void disbelieve(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
 {
-	count(net, route_ghosts);
 	d->ghost_at = PN_TIME_NEVER;
-	for_each_via(net, d, v)
-		if (!v->direct && v->router && via_last_resort(v))
-			(void)fd_update(net, d, v->router, v->seqno, 0);
+	for_each_via(net, d, v) {
+		if (v->direct || v->raised || !v->router || !via_last_resort(v) ||
+		    !route_via_feasible(net, f, d, v))
+			continue;
+		count(net, route_ghosts);
+		fd_update(net, d, v->router, v->seqno, 0);
+	}
+	route_changed(net, f, d, now);
+}
+
+/* When to look at a doubted route again */
+static struct pn_time doubt_look(const struct dest *d, struct pn_time now)
+{
+	if (pn_time_is_never(d->ghost_at))
+		return PN_TIME_NEVER;
+	if (!route_doubts(d, now))
+		return pn_time_add(now, pn_time_until(now, d->ghost_at) - GHOST_NS / 2);
+	return pn_time_min(d->ghost_at, d->next_request);
 }
 
 void route_duties(struct net *net, struct facet *f, struct pn_time now)
@@ -720,18 +741,15 @@ void route_duties(struct net *net, struct facet *f, struct pn_time now)
 			}
 			route_changed(net, f, d, now);
 		}
-		if (pn_time_due(d->ghost_at, now)) {
-			disbelieve(net, d);
-			route_changed(net, f, d, now);
-		}
+		if (pn_time_due(d->ghost_at, now))
+			disbelieve(net, f, d, now);
 		if (pn_time_due(d->switch_at, now))
 			route_changed(net, f, d, now);
 		if (!d->own && pn_time_due(d->next_request, now) &&
 		    (!d->selected || via_last_resort(via_at(net, d->selected))))
 			dest_select(net, f, d, now);
 		facet_poke(net, f, d->next_beat);
-		if (!pn_time_is_never(d->ghost_at))
-			facet_poke(net, f, pn_time_min(d->ghost_at, d->next_request));
+		facet_poke(net, f, doubt_look(d, now));
 	}
 }
 
@@ -765,6 +783,7 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 		return;                  /* it is in the sibling itself: an old entry */
 	if (d->kind == DEST_LEADER && !d->own && (seqno_newer(seqno, v->seqno) || !v->router))
 		d->next_beat = pn_time_add(now, beat_ns(net, f, area) * BEATS_MISSED);
+	v->raised |= !v->router || seqno_newer(seqno, v->seqno);
 	v->seqno = seqno;
 	v->metric = metric;
 	(void)via_hear(net, v, router, &s);

@@ -87,6 +87,9 @@ bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj);
 const struct fd *route_fd(const struct dest *d, uint16_t router);
 /** route_fd_adopt() - act as if we had advertised that route: only a newer number will do */
 void route_fd_adopt(struct net *net, struct dest *d, const struct via *v);
+/** route_doubts() - a last resort has been in use for long: its source is asked whether it lives */
+bool route_doubts(const struct dest *d, struct pn_time now);
+
 /** route_via_total() - its metric with the link's cost added; below NET_METRIC_INF */
 uint32_t route_via_total(const struct net *net, const struct via *v);
 /** route_changed() - select again, and tell all neighbours */

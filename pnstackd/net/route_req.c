@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* route_req.c - when only unfeasible routes are left, or soon will be: ask the source for a
- * newer number
+/* route_req.c - when only unfeasible routes are left, or soon will be, or only doubtful ones: ask
+ * the source for a newer number
  *
  * The request goes hop by hop along the routes to the source (RFC 8966 3.8.1.2), which then
  * raises its number; or to the first node whose own route has such a number, which tells
@@ -52,24 +52,26 @@ static void adopt_nearest(struct net *net, struct facet *f, struct dest *d)
 
 void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
 {
+	bool doubts;
+
 	if (!pn_time_due(d->next_request, now) && d->requests) {
 		facet_poke(net, f, d->next_request);
 		return;
 	}
+	doubts = route_doubts(d, now);
 	adopt_nearest(net, f, d);
 	for_each_via(net, d, v) {
 		const struct fd *fd;
 
 		if (!via_heard(f, v) || v->direct ||
-		    (route_via_feasible(net, f, d, v) && !via_last_resort(v)))
+		    (route_via_feasible(net, f, d, v) && !(doubts && via_last_resort(v))))
 			continue;
 		fd = route_fd(d, v->router);
 		if (fd)
 			request_send(net, v->adj, d->kind, d->area, via_router(net, v),
 				     (uint16_t)(fd->seqno + 1), REQUEST_HOPS, now);
 	}
-	if (d->requests < 5)
-		d->requests++;
+	d->requests = (uint8_t)pn_min(d->requests + 1u, doubts ? 3u : 5u);
 	d->next_request = pn_time_add(now, REQUEST_EVERY_NS << (d->requests - 1));
 	facet_poke(net, f, d->next_request);
 }

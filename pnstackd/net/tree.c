@@ -461,7 +461,7 @@ static bool unlisted(struct net *net, struct facet *f, unsigned i, struct pn_tim
 			return true;
 		if (replaced(net, f, i, p))
 			grace = REPLACED_NS;
-		if (rivalled(net, f, i, p))  /* only while it is so: the other half may come yet */
+		if (rivalled(net, f, i, p))  /* while it is so: the other half may come yet */
 			early = GRACE_NS - REPLACED_NS;
 	}                                /* else: the parent's record is missing */
 	at = pn_time_add(now, grace);    /* only ever nearer, also if it was true for a moment */

@@ -494,50 +494,109 @@ static void test_alternate(void)
 	CU_ASSERT(found > 0);
 }
 
-/* The star, and the route of its middle to the leader of all, which is by @x; @y: another one */
-static struct dest *root_star(int *x, int *y)
+/* A star of nine, and the route of its middle to the leader of all, which is by @x; @y and @z:
+ * others.  Its beats are 16 s apart, and one has just been. */
+static struct dest *root_star(int *x, int *y, int *z)
 {
 	struct dest *d = NULL;
+	uint16_t seqno;
 
 	for (uint64_t seed = 1; seed < 20 && (!d || d->own); seed++) {
 		if (seed > 1)
 			done();
-		(void)star(seed, x, y);
+		nodes(seed, 9);
+		start_all();
+		for (int i = 1; i < 9; i++)
+			tie(0, i);
+		CU_ASSERT_FATAL(until_whole(PN_S(20)));
+		lab_run(lab, PN_S(3));
 		d = dest_find(facet_of(0), DEST_LEADER, root_of(0)->id);
 	}
 	CU_ASSERT_FATAL(d && !d->own);
 	for (*x = 1; (int)adj_to(0, *x) != via_now(0, d); ++*x)
 		;
-	*y = *x % 3 + 1;
+	*y = *x % 8 + 1;
+	*z = *y % 8 + 1;
+	seqno = via_find(lab->net[0], d, adj_to(0, *x))->seqno;
+	while (via_find(lab->net[0], d, adj_to(0, *x))->seqno == seqno)
+		lab_run(lab, PN_MS(100));
 	return d;
 }
 
 /* A lie is believed for want of better, but not for ever if nobody is there. */
 static void test_ghost(void)
 {
-	int x = 1, y = 2;
-	struct dest *d = root_star(&x, &y);
-	const struct via *v = via_find(lab->net[0], d, adj_to(0, x));
-	uint16_t seqno = v->seqno;
+	int x = 1, y = 2, z = 3;
+	struct dest *d = root_star(&x, &y, &z);
+	uint64_t asked;
 
-	while (v->seqno == seqno)        /* it tells nothing of its own until the next beat */
-		lab_run(lab, PN_MS(100));
 	tell(0, x, d, 500, NET_METRIC_INF);
 	tell(0, y, d, 500, 0);
 	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
 	CU_ASSERT(via_last_resort(via_find(lab->net[0], d, adj_to(0, y))));
-	CU_ASSERT(counter(0, "route_requests") > 0);
-	lab_run(lab, PN_S(3));
-	tell(0, y, d, 501, 0);           /* it lives */
-	lab_run(lab, PN_S(3) + PN_MS(500));
+	lab_run(lab, PN_MS(3900));
+	asked = counter(0, "route_requests");
+	lab_run(lab, PN_S(4));
+	CU_ASSERT(counter(0, "route_requests") >= asked + 4);
 	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
-	lab_run(lab, PN_MS(2600));
+	lab_run(lab, PN_MS(200));
 	CU_ASSERT_EQUAL(counter(0, "route_ghosts"), 1);
 	CU_ASSERT_EQUAL(via_now(0, d), -1);
-	tell(0, y, d, 501, 0);           /* that is known */
+	tell(0, y, d, 500, 0);           /* that is known */
 	CU_ASSERT_EQUAL(via_now(0, d), -1);
-	tell(0, y, d, 502, 0);
+	tell(0, y, d, 501, 0);
 	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
+	done();
+}
+
+/* Of two, one has shown that it lives. */
+static void test_ghosts_apart(void)
+{
+	int x = 1, y = 2, z = 3;
+	struct dest *d = root_star(&x, &y, &z);
+
+	tell(0, x, d, 500, NET_METRIC_INF);
+	tell(0, y, d, 500, 0);
+	tell(0, z, d, 500, 0);
+	lab_run(lab, PN_S(5));
+	tell(0, z, d, 501, 0);
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
+	lab_run(lab, PN_MS(3200));
+	CU_ASSERT_EQUAL(counter(0, "route_ghosts"), 1);
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, z));
+	done();
+}
+
+/* A route that lives, and was not asked in time, comes back. */
+static void test_no_ghost(void)
+{
+	struct dest *d = NULL;
+	struct facet *f;
+
+	line(3, 10, false);
+	CU_ASSERT_FATAL(until_whole(PN_S(12)));
+	lab_run(lab, PN_S(5));
+	f = facet_of(0);
+	for (unsigned i = 0; i < f->dest_high; i++)
+		if (f->dests[i].area && f->dests[i].kind == DEST_SIBLING && f->dests[i].selected &&
+		    !via_at(lab->net[0], f->dests[i].selected)->direct)
+			d = &f->dests[i];
+	CU_ASSERT_FATAL(d != NULL);
+	for_each_via(lab->net[0], d, v)
+		v->shunned = true;
+	lab->net[0]->now = lab->now;
+	route_changed(lab->net[0], f, d, lab->now);
+	for (int ms = 0; ms < 20000 && !counter(0, "route_ghosts"); ms++) {
+		/* node 1 has no tokens for requests: each is lost */
+		lab->net[1]->ctl->nbs[adj_to(1, 0)].requests =
+			(struct bucket){(uint32_t)(lab->now.ns / 1000), 128};
+		lab_run(lab, PN_MS(1));
+	}
+	CU_ASSERT_EQUAL(counter(0, "route_ghosts"), 1);
+	CU_ASSERT(!dest_alive(d));
+	for (int i = 0; i < 60 && !dest_alive(d); i++)
+		lab_run(lab, PN_MS(100));
+	CU_ASSERT(dest_alive(d));
 	done();
 }
 
@@ -553,6 +612,8 @@ static CU_TestInfo tests[] = {
 	{ "no room for a while", test_full_for_a_while },
 	{ "requests are limited", test_requests_limited },
 	{ "a ghost", test_ghost },
+	{ "a ghost beside one that lives", test_ghosts_apart },
+	{ "no ghost", test_no_ghost },
 	{ "a ring is cut", test_ring },
 	{ "retraction", test_retraction },
 	{ "alternates", test_alternate },
