@@ -35,6 +35,7 @@ static int stream_renew(struct sock *s, int fd)
 
 	if (fresh < 0)
 		return errno;
+	sock_tag(fresh, s->domain);
 	err = sock_replace(fd, s, fresh);
 	if (err)
 		return err;

@@ -99,8 +99,7 @@ static size_t epoll_collect_one(int epfd, int fd, struct registration *out, size
 	return n;
 }
 
-/* The next number in /proc/self/fd; -1 at the end */
-static int next_open(DIR *d)
+int next_open(DIR *d)
 {
 	struct dirent *e;
 	char *end;
@@ -243,7 +242,7 @@ static void adopt_options(struct sock *s, int fd)
 	}
 }
 
-static bool sock_facts(int fd, int *domain, int *type)
+bool sock_facts(int fd, int *domain, int *type)
 {
 	socklen_t len = sizeof(int);
 
@@ -292,6 +291,7 @@ struct sock *sock_adopt(int fd)
 		err = errno;
 	if (!err) {
 		adopt_port(s, fd);
+		sock_tag(newfd, domain);
 		err = sock_replace(fd, NULL, newfd);
 	}
 	if (err) {
@@ -302,46 +302,4 @@ struct sock *sock_adopt(int fd)
 	fd_bind(fd, s);
 	trace(fd, "taken over from the kernel");
 	return s;
-}
-
-/* --- after exec ------------------------------------------------------------------ */
-
-struct sock *sock_recover(int fd)
-{
-	struct pn_wire_name name;
-	int domain = 0, type = 0;
-	struct sock *s;
-
-	if (!sock_facts(fd, &domain, &type) || domain != AF_UNIX ||
-	    (type != SOCK_STREAM && type != SOCK_SEQPACKET) || dm_name(fd, &name) ||
-	    name.kind == 'b')
-		return NULL;
-	s = sock_new(type == SOCK_STREAM ? SOCK_STREAMS : SOCK_DGRAMS, AF_INET6);
-	if (!s)
-		return NULL;
-	sa_from_name(&name, &s->peer, &s->local);
-	memcpy(s->key, name.key, sizeof(s->key));
-	if (name.kind == 'l')
-		atomic_store(&s->state, SOCK_LISTENING);
-	else if (type == SOCK_STREAM || s->peer.port)
-		atomic_store(&s->state, SOCK_CONNECTED);
-	fd_bind(fd, s);
-	trace(fd, "known again after exec");
-	return s;
-}
-
-void recover_all(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	struct sock *s;
-	int fd;
-
-	if (!d)
-		return;
-	while ((fd = next_open(d)) >= 0) {
-		s = fd_is_internal(fd) ? NULL : sock_recover(fd);
-		if (s)
-			sock_put(s);
-	}
-	closedir(d);
 }

@@ -207,6 +207,41 @@ static ssize_t any_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return ret;
 }
 
+/* Descriptors came in a message: some may be sockets of ours, from a program like this one.  Their
+ * numbers may have been ours before. */
+static void rights_enter(const struct msghdr *msg)
+{
+	struct msghdr m = *msg;
+	struct cmsghdr *c;
+	int fd, saved = errno;
+	size_t i, n;
+
+	for (c = CMSG_FIRSTHDR(&m); c && shim()->on; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(fd);
+		for (i = 0; i < n; i++) {
+			struct sock *s;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			fd_drop(fd);
+			s = sock_recover(fd);
+			if (s)
+				sock_put(s);
+		}
+	}
+	errno = saved;
+}
+
+static ssize_t foreign_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t ret = real()->recvmsg(fd, msg, flags);
+
+	if (ret >= 0 && msg->msg_controllen)
+		rights_enter(msg);
+	return ret;
+}
+
 static ssize_t buf_recv(int fd, void *buf, size_t n, int flags)
 {
 	struct iovec iov = { buf, n };
@@ -264,7 +299,7 @@ HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
 
 HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	return fd_peek(fd) ? any_recvmsg(fd, msg, flags) : real()->recvmsg(fd, msg, flags);
+	return fd_peek(fd) ? any_recvmsg(fd, msg, flags) : foreign_recvmsg(fd, msg, flags);
 }
 
 HOOK ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, __SOCKADDR_ARG from,
@@ -358,6 +393,17 @@ HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 	return (int)count;
 }
 
+static int foreign_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
+			    struct timespec *timeout)
+{
+	int ret = real()->recvmmsg(fd, msgs, count, flags, timeout), i;
+
+	for (i = 0; i < ret; i++)
+		if (msgs[i].msg_hdr.msg_controllen)
+			rights_enter(&msgs[i].msg_hdr);
+	return ret;
+}
+
 HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
 		  struct timespec *timeout)
 {
@@ -365,7 +411,7 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
 	ssize_t ret;
 
 	if (!fd_peek(fd))
-		return real()->recvmmsg(fd, msgs, count, flags, timeout);
+		return foreign_recvmmsg(fd, msgs, count, flags, timeout);
 	if (count > MMSG_MAX)
 		count = MMSG_MAX;
 	for (i = 0; i < count; i++) {

@@ -277,6 +277,7 @@ static int stream_listen(struct sock *s, int fd, int backlog)
 	      err ? strerrorname_np(err) : "done");
 	if (err)
 		return err == ENETDOWN ? listen_kernel(s, fd, backlog) : err;
+	sock_tag(listener, s->domain);
 	err = sock_replace(fd, s, listener);
 	if (err) {
 		if (live >= 0)
@@ -317,6 +318,7 @@ static void accept_enter(int fd, const struct sock *listener, const struct pn_wi
 	s->daemon = dm_which();
 	s->owner = getpid();
 	atomic_store(&s->state, SOCK_CONNECTED);
+	sock_tag(fd, s->domain);
 	fd_bind(fd, s);
 	trace(fd, "accepted from %s, port %u", name->family == 6 ? "PeerNet" : "the kernel",
 	      s->peer.port);

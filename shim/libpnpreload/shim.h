@@ -32,6 +32,7 @@
 #ifndef SHIM_SHIM_H
 #define SHIM_SHIM_H
 
+#include <dirent.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -281,7 +282,22 @@ int sock_fallback(int fd, struct sock *s);
  */
 struct sock *sock_adopt(int fd);
 
-/** sock_recover() - Know a descriptor again that came through exec
+/** sock_facts() - Domain and type that the kernel tells; false if it is no socket */
+bool sock_facts(int fd, int *domain, int *type);
+
+/** next_open() - The next number in /proc/self/fd; -1 at the end */
+int next_open(DIR *d);
+
+/* --- recover.c --------------------------------------------------------- */
+
+/** sock_tag() - Note on the socket itself that it is ours, and of which domain
+ *
+ * It is read where no memory of ours has come along: after exec, and by those who get
+ * the descriptor in a message (sock_recover()).
+ */
+void sock_tag(int fd, int domain);
+
+/** sock_recover() - Know a descriptor again that came through exec, or in a message
  * Return: it, with a reference, or NULL if it is none of ours
  */
 struct sock *sock_recover(int fd);

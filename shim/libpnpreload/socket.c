@@ -37,6 +37,7 @@ static int socket_stream(int domain, int type, int protocol)
 		return real()->socket(domain, type, protocol);
 	}
 	s->owner = getpid();
+	sock_tag(fd, domain);
 	fd_bind(fd, s);
 	sock_put(s);
 	return fd;

@@ -8,6 +8,7 @@
 The same tests run without the shim against 127.0.0.1, so that they are known to be true
 of real sockets.
 """
+import ctypes
 import errno
 import os
 import select
@@ -242,6 +243,72 @@ def test_inherited_through_exec():
     out = subprocess.run([sys.executable, "-c", code, str(sock.fileno())], close_fds=False,
                          capture_output=True, text=True, timeout=WAIT)
     assert out.stdout.split() == [sock.family.name, str(ECHO), "e"], out
+
+
+def passed_on(sock, code):
+    """What another program says of a socket that it gets in a message"""
+    ours, theirs = socket.socketpair()
+    code = ("import socket,sys; c = socket.socket(fileno=int(sys.argv[1])); "
+            "s = socket.socket(fileno=socket.recv_fds(c, 1, 1)[1][0]); " + code)
+    child = subprocess.Popen([sys.executable, "-c", code, str(theirs.fileno()), HOST],
+                             pass_fds=[theirs.fileno()], stdout=subprocess.PIPE, text=True)
+    socket.send_fds(ours, [b"x"], [sock.fileno()])
+    return child.communicate(timeout=WAIT)[0].split()
+
+
+def test_passed_in_a_message():
+    sock = connected()
+    out = passed_on(sock, "s.send(b'm'); "
+                          "print(s.family.name, s.getpeername()[1], s.recv(1).decode())")
+    assert out == [sock.family.name, str(ECHO), "m"], out
+    fresh_one, addr = fresh()
+    out = passed_on(fresh_one, f"s.connect({addr!r}); s.send(b'n'); "
+                               "print(s.family.name, s.getpeername()[1], s.recv(1).decode())")
+    assert out == [fresh_one.family.name, str(ECHO), "n"], out
+    listener = socket.create_server(("0.0.0.0", 0))
+    out = passed_on(listener, "print(s.family.name, *s.getsockname())")
+    assert out == ["AF_INET", "0.0.0.0", str(listener.getsockname()[1])], out
+
+
+def syscall(number, *args):
+    libc = ctypes.CDLL(None, use_errno=True)
+    ret = libc.syscall(ctypes.c_long(number), *(
+        a if isinstance(a, bytes) else ctypes.c_long(a) for a in args))
+    return ret if ret >= 0 else -ctypes.get_errno()
+
+
+def raw(addr):
+    """A struct sockaddr for the address of a socket"""
+    if len(addr) == 2:
+        return struct.pack("=H2s4s8x", socket.AF_INET, addr[1].to_bytes(2, "big"),
+                           socket.inet_aton(addr[0]))
+    return struct.pack("=H2sI16sI", socket.AF_INET6, addr[1].to_bytes(2, "big"), 0,
+                       socket.inet_pton(socket.AF_INET6, addr[0]), 0)
+
+
+def test_calls_by_number():
+    if os.uname().machine != "x86_64":
+        return
+    family, kind, _, _, addr = address(ECHO)
+    fd = syscall(41, family, kind, 0)  # socket
+    assert fd >= 0
+    assert syscall(42, fd, raw(addr), len(raw(addr))) == 0  # connect
+    copy = syscall(32, fd)  # dup
+    assert syscall(3, fd) == 0  # close
+    sock = socket.socket(fileno=copy)
+    assert sock.getpeername()[1] == ECHO
+    assert syscall(1, copy, b"raw", 3) == 3  # write
+    assert read_exactly(sock, 3) == b"raw"
+    assert syscall(42, copy, raw(addr), len(raw(addr))) == -errno.EISCONN
+    udp_fd = syscall(41, family, socket.SOCK_DGRAM, 0)
+    to = raw(address(UDP)[4])
+    poll = select.poll()
+    poll.register(udp_fd, select.POLLIN)
+    for _ in range(20):  # datagrams may be lost
+        assert syscall(44, udp_fd, b"four", 4, 0, to, len(to)) == 4  # sendto
+        if poll.poll(500):
+            break
+    assert socket.socket(fileno=udp_fd).recv(9) == b"four"
 
 
 def test_close_range():
