@@ -196,7 +196,7 @@ int pn_wire_dgram_parse(const void *buf, size_t len, struct pn_wire_dgram *out)
 	return 0;
 }
 
-/* 0 | "pn1" | kind 1 | family 1 | zero 1 | peer port 2 | local port 2 | peer 16 |
+/* 0 | "pn1" | kind 1 | family 1 | flags 1 | peer port 2 | local port 2 | peer 16 |
  * local 16 | key 16 */
 socklen_t pn_wire_name_build(const struct pn_wire_name *in, struct sockaddr_un *out)
 {
@@ -208,7 +208,7 @@ socklen_t pn_wire_name_build(const struct pn_wire_name *in, struct sockaddr_un *
 	pn_wr_bytes(&w, NAME_MAGIC, NAME_MAGIC_LEN);
 	pn_wr_u8(&w, in->kind);
 	pn_wr_u8(&w, in->family);
-	pn_wr_u8(&w, 0);
+	pn_wr_u8(&w, in->flags);
 	pn_wr_u16(&w, in->peer_port);
 	pn_wr_u16(&w, in->local_port);
 	pn_wr_bytes(&w, in->peer, sizeof(in->peer));
@@ -234,13 +234,13 @@ int pn_wire_name_parse(const struct sockaddr_un *in, socklen_t len, struct pn_wi
 		return PN_EBADMSG;
 	m.kind = pn_rd_u8(&r);
 	m.family = pn_rd_u8(&r);
-	pn_rd_skip(&r, 1);
+	m.flags = pn_rd_u8(&r);
 	m.peer_port = pn_rd_u16(&r);
 	m.local_port = pn_rd_u16(&r);
 	pn_rd_copy(&r, m.peer, sizeof(m.peer));
 	pn_rd_copy(&r, m.local, sizeof(m.local));
 	pn_rd_copy(&r, m.key, sizeof(m.key));
-	if (!pn_rd_finish(&r) || !memchr("calbd", m.kind, 5))
+	if (!pn_rd_finish(&r) || !memchr("calbdw", m.kind, 6))
 		return PN_EBADMSG;
 	if (m.family != 6 && m.family != 4 && m.family != 7)
 		return PN_EBADMSG;

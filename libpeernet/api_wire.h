@@ -131,8 +131,9 @@ enum pn_wire_op {
 
 /* Abstract socket name, behind the leading zero byte: "pn1" | kind 1: 'c'
  * connecting program, 'a' accepted connection, 'l' listener, 'b' program that
- * has bound but not connected, 'd' datagrams | family 1: 6 PeerNet (HITs), 4
- * or 7 the kernel's IPv4 and IPv6 | zero 1 | peer port 2 | local port 2 | peer
+ * has bound but not connected, 'd' datagrams, 'w' a new daemon that wakes a
+ * listener | family 1: 6 PeerNet (HITs), 4 or 7 the kernel's IPv4 and IPv6 |
+ * flags 1: of a listener, PN_LISTEN_ | peer port 2 | local port 2 | peer
  * address 16 | local address 16 | key 16.  For the program: "peer" is the far
  * end, "local" its own, in all kinds; what a kind does not know is zero.  (IPv4:
  * in the first four bytes.) */
@@ -177,8 +178,9 @@ struct pn_wire_reply {
 };
 
 struct pn_wire_name {
-	uint8_t kind;          /* 'c', 'a', 'l', 'b', 'd' */
+	uint8_t kind;          /* 'c', 'a', 'l', 'b', 'd', 'w' */
 	uint8_t family;        /* 6, 4 or 7 */
+	uint8_t flags;         /* of 'l': PN_LISTEN_ */
 	uint16_t peer_port;
 	uint16_t local_port;
 	uint8_t peer[16];

@@ -27,7 +27,7 @@
 #include "libpeernet/base/pn_assert.h"
 
 #define CONNECTOR_REQUEST "{\"v\":1,\"id\":1,\"op\":\"connector\"}\n"
-#define FDS_MAX 3   /* with the reply descriptor */
+#define FDS_MAX 4   /* with the reply descriptor */
 
 const struct pn_client_sys pn_client_libc = {
 	.socket = socket,
@@ -66,6 +66,10 @@ void pn_client_key(uint8_t key[16])
 		else
 			PN_ASSERT(errno == EINTR);
 	}
+	/* in names of sockets the kernel shows 0 as '@': so that they can be told apart */
+	for (got = 0; got < 16; got++)
+		if (key[got] == 0 || key[got] == '@')
+			key[got] ^= 0x81;
 }
 
 const char *pn_client_path(char *buf, size_t cap)

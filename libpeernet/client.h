@@ -210,8 +210,14 @@ int pn_client_unlisten(struct pn_client *c, const uint8_t key[16]);
 
 /** pn_client_accepted() - check what accept() on such a listener gave: is it from the
  *  daemon (SO_PEERCRED), and from whom?
- *  Return: 0 with @out; -EPERM: close it and accept again */
+ *  Return: 0 with @out; -EPERM: close it and accept again; -ESTALE: the same, but before
+ *  that pn_client_relisten(), since the daemon has been started anew */
 int pn_client_accepted(struct pn_client *c, int fd, struct pn_wire_name *out);
+
+/** pn_client_relisten() - make a listener of the daemon before known to this one
+ *  @fd: it; all processes that have it open listen again, too
+ *  @kernel_fd, @live_fd: as in struct pn_client_listen */
+int pn_client_relisten(struct pn_client *c, int fd, int kernel_fd, int live_fd);
 
 /* Datagrams ------------------------------------------------------------------------- */
 

@@ -348,10 +348,34 @@ int pn_client_accepted(struct pn_client *c, int fd, struct pn_wire_name *out)
 		return r;
 	if (cred.uid != uid)
 		return -EPERM;
-	if (get_name(c, fd, true, &name) < 0 || name.kind != 'a')
+	if (get_name(c, fd, true, &name) < 0 || (name.kind != 'a' && name.kind != 'w'))
 		return -EPERM;
+	if (name.kind == 'w')
+		return -ESTALE;
 	*out = name;
 	return 0;
+}
+
+int pn_client_relisten(struct pn_client *c, int fd, int kernel_fd, int live_fd)
+{
+	struct pn_wire_msg msg = { .op = PN_OP_LISTEN };
+	struct pn_wire_reply reply;
+	struct pn_wire_name name;
+	int fds[3] = { fd }, r;
+	size_t n = 1;
+
+	r = get_name(c, fd, false, &name);
+	if (r < 0)
+		return r;
+	if (kernel_fd >= 0)
+		fds[n++] = kernel_fd;
+	if (live_fd >= 0)
+		fds[n++] = live_fd;
+	msg.flags = name.flags;
+	msg.port = name.local_port;
+	memcpy(msg.hit, name.local, 16);
+	memcpy(msg.key, name.key, 16);
+	return pn_client_call(c, &msg, NULL, 0, fds, n, &reply, NULL);
 }
 
 /* Datagrams ------------------------------------------------------------------------- */

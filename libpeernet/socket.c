@@ -142,9 +142,11 @@ int pn_accept4(int fd, struct sockaddr_pn *addr, socklen_t *len, int flags)
 		if (r == 0)
 			break;
 		close(got);
-		if (r != -EPERM)
+		if (r == -ESTALE)
+			(void)pn_client_relisten(pn_lib_client(), fd, -1, -1);
+		else if (r != -EPERM)
 			return (int)pn_lib_result(r);
-		/* not from the daemon: as if it had never come */
+		/* not a connection from the daemon: as if it had never come */
 	}
 	pn_lib_address(name.peer, name.peer_port, true, addr, len);
 	return got;

@@ -58,7 +58,7 @@
 #define API_LIST_MAX 100000          /* entries of one list in an answer */
 #define API_ASK_MAX 1024             /* questions on their way */
 #define API_LISTENER_MAX 4096
-#define API_FD_MAX 3                 /* descriptors in one message */
+#define API_FD_MAX 4                 /* descriptors in one message */
 #define API_BATCH 64                 /* messages or connections taken in one callback */
 #define API_SCRATCH (128u << 10)
 #define API_IO_CHUNK (64u << 10)     /* bytes a system call */
@@ -225,6 +225,7 @@ struct api {
 	int listen_fd;
 	struct loop_watch *listen_watch;
 	bool listen_paused;           /* out of descriptors: until the next tick */
+	uint8_t wakes;                /* listener_wake() in so many ticks to come */
 
 	struct pending *pending;
 	uint32_t pending_count;
@@ -372,8 +373,11 @@ struct listen_request {
 	uint16_t port, backlog, flags;
 	uint8_t key[16];
 	int kernel_fd, live_fd;   /* taken on success; -1 none */
+	int own_fd;               /* the program has a listener already, of a daemon before; it
+	                             stays the caller's; -1 none */
 };
-/** listener_new() - Return: the program's listening socket, the caller's; -errno */
+/** listener_new() - Return: the program's listening socket, the caller's (0 if it has one
+ *  already); -errno */
 int listener_new(struct api *api, const struct listen_request *req, uint16_t *port);
 /** listener_connect() - a connection to whoever listens
  *  @name: as the program shall see it: peer, ports, family
@@ -384,6 +388,9 @@ int listener_connect(struct api *api, struct listener *only, struct pn_wire_name
 		     uid_t *uid);
 /** listener_probe() - forget it if no program has it open any more */
 void listener_probe(struct api *api, struct key_node *n);
+/** listener_wake() - connect to listeners that there are without our knowing, from a daemon
+ *  before us: whoever accepts that, comes to us (struct pn_wire_name, kind 'w') */
+void listener_wake(struct api *api);
 void listener_tick(struct api *api);
 void listener_free_all(struct api *api);
 void listener_show_all(struct api *api, json_t *list);

@@ -135,9 +135,9 @@ static int op_listen(struct api *api, struct request *q)
 {
 	struct listen_request req = {
 		.cred = q->cred, .port = q->m.port, .backlog = q->m.backlog,
-		.flags = q->m.flags, .kernel_fd = -1, .live_fd = -1,
+		.flags = q->m.flags, .kernel_fd = -1, .live_fd = -1, .own_fd = -1,
 	};
-	int *kernel = NULL, *live = NULL, i, fd;
+	int *kernel = NULL, *live = NULL, *own = NULL, i, fd;
 
 	memcpy(req.hit, q->m.hit, 16);
 	memcpy(req.key, q->m.key, 16);
@@ -149,6 +149,8 @@ static int op_listen(struct api *api, struct request *q)
 			kernel = &q->fds[i];
 		else if (!live && socket_is(q->fds[i], AF_UNIX, SOCK_STREAM, false))
 			live = &q->fds[i];
+		else if (!own && socket_is(q->fds[i], AF_UNIX, SOCK_STREAM, true))
+			own = &q->fds[i];
 		else
 			return EINVAL;
 	}
@@ -156,6 +158,7 @@ static int op_listen(struct api *api, struct request *q)
 		return EINVAL;
 	req.kernel_fd = kernel ? *kernel : -1;
 	req.live_fd = live ? *live : -1;
+	req.own_fd = own ? *own : -1;
 	fd = listener_new(api, &req, &q->reply.port);
 	if (fd < 0)
 		return -fd;
@@ -163,7 +166,7 @@ static int op_listen(struct api *api, struct request *q)
 		*kernel = -1;
 	if (live)
 		*live = -1;
-	q->out_fd = fd;
+	q->out_fd = own ? -1 : fd;
 	return 0;
 }
 
@@ -442,7 +445,7 @@ static int take_message(struct connector *c)
 	struct iovec iov = { buf, sizeof(buf) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
 			      .msg_controllen = sizeof(ctl.buf) };
-	struct request q = { .fds = { -1, -1, -1 }, .reply_fd = -1, .out_fd = -1 };
+	struct request q = { .fds = { -1, -1, -1, -1 }, .reply_fd = -1, .out_fd = -1 };
 	struct api *api = c->api;
 	ssize_t n = recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 

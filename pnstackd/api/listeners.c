@@ -14,6 +14,9 @@
  * somebody else wants the port, on the hints named in api_wire.h, and once a second
  * for all.
  *
+ * The listener outlives us.  A daemon that is started finds it by its name (wake.c), and the
+ * program hands it to us again as it is: so all processes that have it open listen again.
+ *
  * Which listener of a port: one bound to our HIT before one for any address; then one of
  * a socket that is not AF_INET before one that is; among equals (SO_REUSEPORT) in turn.
  */
@@ -351,7 +354,8 @@ static bool watch_extras(struct listener *l)
 /* Return: the program's socket, -errno */
 static int make_socket(struct listener *l, uint16_t backlog)
 {
-	struct pn_wire_name name = { .kind = 'l', .family = 6, .local_port = l->port };
+	struct pn_wire_name name = { .kind = 'l', .family = 6, .flags = l->flags,
+				     .local_port = l->port };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int err;
 
@@ -365,6 +369,21 @@ static int make_socket(struct listener *l, uint16_t backlog)
 	err = errno;
 	close(fd);
 	return -err;
+}
+
+/* A listener that the program has from a daemon before.  Return: 0, -errno */
+static int take_socket(struct listener *l, int fd)
+{
+	struct pn_wire_name name;
+
+	l->name_len = sizeof(l->name);
+	if (getsockname(fd, (struct sockaddr *)&l->name, &l->name_len) < 0)
+		return -errno;
+	if (pn_wire_name_parse(&l->name, l->name_len, &name) || name.kind != 'l' ||
+	    name.local_port != l->port || memcmp(name.local, l->hit, 16) ||
+	    memcmp(name.key, l->node.key, 16))
+		return -EINVAL;
+	return 0;
 }
 
 static struct listener *listener_alloc(struct api *api, const struct listen_request *req,
@@ -406,7 +425,10 @@ int listener_new(struct api *api, const struct listen_request *req, uint16_t *po
 	l = listener_alloc(api, req, chosen);
 	if (!l)
 		return -ENOMEM;
-	fd = keytab_insert(&api->keys, &l->node) ? make_socket(l, req->backlog) : -EINVAL;
+	if (!keytab_insert(&api->keys, &l->node))
+		fd = -EINVAL;
+	else
+		fd = req->own_fd < 0 ? make_socket(l, req->backlog) : take_socket(l, req->own_fd);
 	if (fd < 0) {
 		listener_free(l);
 		return fd;
@@ -415,7 +437,8 @@ int listener_new(struct api *api, const struct listen_request *req, uint16_t *po
 	l->live_fd = req->live_fd;
 	if (!watch_extras(l)) {
 		l->kernel_fd = l->live_fd = -1;   /* the caller's still */
-		close(fd);
+		if (req->own_fd < 0)
+			close(fd);
 		listener_free(l);
 		return -ENOMEM;
 	}

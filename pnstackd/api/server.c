@@ -18,6 +18,8 @@
 
 #include "pnstackd/api/api_int.h"
 
+#define WAKES 10                 /* so long, in ticks, programs may be busy when we start */
+
 struct pending {
 	struct pending *next, *prev;
 	struct api *api;
@@ -331,7 +333,8 @@ struct api *api_new(const struct api_config *cfg, struct pn_time now, char *why,
 		api->cfg.socket_max = API_SOCKET_MAX_DEFAULT;
 	api->now = api->started = now;
 	api->ask_deadline = PN_TIME_NEVER;
-	api->tick = pn_time_add(now, API_TICK_NS);
+	api->tick = now;
+	api->wakes = WAKES;
 	api->pid = getpid();
 	api->listen_fd = -1;
 	memcpy(api->path, cfg->path, strlen(cfg->path) + 1);
@@ -446,6 +449,10 @@ void api_expire(struct api *api, struct pn_time now)
 	}
 	expire_pending(api);
 	listener_tick(api);
+	if (api->wakes) {
+		api->wakes--;
+		listener_wake(api);
+	}
 	event_poll_links(api);
 	if (names_refresh(api->names) && *names_error(api->names))
 		api_log(api, API_LOG_WARN, "petnames: %s", names_error(api->names));

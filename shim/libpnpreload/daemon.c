@@ -234,6 +234,21 @@ int dm_listen(struct sock *s, int backlog, int kernel_fd, int *fd, int *live_fd)
 	return dm_result(0);
 }
 
+int dm_relisten(struct sock *s, int fd, int *live_fd)
+{
+	int pair[2] = { -1, -1 }, ret;
+
+	if (real()->socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		pair[0] = pair[1] = -1;
+	ret = pn_client_relisten(&dm, fd, s->kernel_fd, pair[1]);
+	if (pair[1] >= 0)
+		real()->close(pair[1]);
+	if (ret < 0 && pair[0] >= 0)
+		real()->close(pair[0]);
+	*live_fd = ret < 0 ? -1 : pair[0];
+	return dm_result(ret);
+}
+
 int dm_accepted(int fd, struct pn_wire_name *name)
 {
 	return dm_result(pn_client_accepted(&dm, fd, name));

@@ -9,6 +9,10 @@
  * AF_UNIX listener gets the program's number: PeerNet's streams and the
  * kernel's connections arrive there alike.  Without a daemon the hidden socket
  * itself gets the number, and the program is what it would be without us.
+ *
+ * The listener outlives the daemon.  The next one connects to it; accept() sees who it
+ * is, and tells it of the listener and the hidden socket, where the kernel's
+ * connections have waited.
  */
 #include "shim/libpnpreload/shim.h"
 
@@ -284,8 +288,7 @@ static int stream_listen(struct sock *s, int fd, int backlog)
 			real()->close(live);
 		return err;
 	}
-	/* The daemon has the hidden socket now, and we its liveness */
-	fd_unhide(atomic_exchange(&s->kernel_fd, -1));
+	s->daemon = dm_which();
 	atomic_store(&s->live_fd, fd_hide(live));
 	atomic_store(&s->state, SOCK_LISTENING);
 	return 0;
@@ -325,10 +328,26 @@ static void accept_enter(int fd, const struct sock *listener, const struct pn_wi
 	sock_put(s);
 }
 
+/* A daemon has been started; or it is another's, while ours is there. */
+static void relisten(struct sock *s, int fd)
+{
+	int live = -1, err;
+
+	if (s->daemon && s->daemon == dm_which() && !dm_has_gone())
+		return;
+	err = dm_relisten(s, fd, &live);
+	trace(fd, "listen on PeerNet again, port %u: %s", s->local.port,
+	      err ? strerrorname_np(err) : "done");
+	if (err)
+		return;
+	s->daemon = dm_which();
+	fd_unhide(atomic_exchange(&s->live_fd, fd_hide(live)));
+}
+
 static int accept_ours(struct sock *s, int fd, struct sockaddr *sa, socklen_t *len, int flags)
 {
 	struct pn_wire_name name;
-	int tries, got, saved = errno;
+	int tries, got, err, saved = errno;
 	struct sock *made;
 
 	for (tries = 0; tries < ACCEPT_TRIES; tries++) {
@@ -336,11 +355,14 @@ static int accept_ours(struct sock *s, int fd, struct sockaddr *sa, socklen_t *l
 		if (got < 0)
 			return -1;
 		fd_drop(got);
-		if (!dm_accepted(got, &name) && name.kind == 'a')
+		err = dm_accepted(got, &name);
+		if (!err)
 			break;
-		/* Not from the daemon: somebody who plays it */
-		trace(got, "accepted from a stranger: closed");
 		real()->close(got);
+		if (err == ESTALE)
+			relisten(s, fd);
+		else    /* not from the daemon: somebody who plays it */
+			trace(got, "accepted from a stranger: closed");
 	}
 	if (tries == ACCEPT_TRIES)
 		return fail(ECONNABORTED);

@@ -79,7 +79,7 @@ enum sock_state {
  * @local:	Own address; family 0: none yet
  * @peer:	The far end; family 0: none
  * @so_error:	errno for SO_ERROR or the next call; 0 none
- * @kernel_fd:	Hidden TCP socket bound for this one; -1 none
+ * @kernel_fd:	Hidden TCP socket bound for this one, of a listener for ever; -1 none
  * @live_fd:	Our end of a listener's liveness pair; -1 none
  * @in_epoll:	The program has put it into an epoll set
  * @eof_asked:	The daemon has told how the stream ended
@@ -241,8 +241,16 @@ int dm_connected(struct sock *s, int fd);
  */
 int dm_listen(struct sock *s, int backlog, int kernel_fd, int *fd, int *live_fd);
 
-/** dm_accepted() - Is this descriptor from the daemon?  EPERM if not */
+/** dm_accepted() - Is this descriptor from the daemon?  EPERM if not; ESTALE: it is a
+ *  new one, which waits for dm_relisten()
+ */
 int dm_accepted(int fd, struct pn_wire_name *name);
+
+/** dm_relisten() - Have the listener at @fd known to the daemon that has been started
+ *  anew; s->kernel_fd goes with it
+ * @live_fd:	Set: our end of its liveness pair, or -1
+ */
+int dm_relisten(struct sock *s, int fd, int *live_fd);
 
 /** dm_name() - The name that a socket of ours bears; ENOENT if none */
 int dm_name(int fd, struct pn_wire_name *name);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: ISC */
+/* Listeners of programs whose daemon ended, when the next one is started.
+ *
+ * Theory of operation
+ *
+ * Programs have listeners in the abstract namespace (listeners.c), and do not notice when
+ * the daemon that connected to them ends: nothing comes any more.  So a new daemon looks for
+ * them in /proc/net/unix, and connects to each once a tick until it knows it or WAKES ticks
+ * have passed.  The program accepts that, sees who it is (struct pn_wire_name, kind 'w'; the
+ * peer's user as always), and hands over the listener with all that belongs to it.
+ *
+ * The kernel shows a byte of 0 in a name as '@'.  In keys there is neither (pn_client_key());
+ * the address can be ours or none; of the port each reading is tried.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "pnstackd/api/api_int.h"
+
+#define UNIX_MAX (16u << 20)     /* bytes of /proc/net/unix that are looked at */
+#define UNIX_STEP 65536u
+#define MARK "@pn1l"             /* how names of listeners begin there */
+#define MARK_LEN 5u
+#define SHOWN '@'                /* for 0 */
+
+/* Return: all of it, to be freed; NULL */
+static char *unix_read(size_t *len)
+{
+	int fd = open("/proc/self/net/unix", O_RDONLY | O_CLOEXEC);
+	char *text = NULL, *more;
+	ssize_t n = 1;
+
+	*len = 0;
+	while (fd >= 0 && n > 0 && *len < UNIX_MAX) {
+		more = realloc(text, *len + UNIX_STEP);
+		if (!more)
+			break;
+		text = more;
+		n = read(fd, text + *len, UNIX_STEP);
+		if (n > 0)
+			*len += (size_t)n;
+	}
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+static void wake(const struct sockaddr_un *to, socklen_t len, const struct pn_wire_name *listener)
+{
+	struct pn_wire_name name = { .kind = 'w', .family = 6, .local_port = listener->local_port };
+	struct sockaddr_un un;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return;
+	api_key(name.key);
+	/* It may be gone, or its backlog full: then at the next tick */
+	if (bind(fd, (struct sockaddr *)&un, pn_wire_name_build(&name, &un)) == 0)
+		(void)!connect(fd, (const struct sockaddr *)to, len);
+	close(fd);
+}
+
+/* Return: what is shown of @n bytes can be @is */
+static bool shows(const char *shown, const uint8_t *is, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((uint8_t)shown[i] != (is[i] ? is[i] : SHOWN))
+			return false;
+	return true;
+}
+
+/* One of the four ways to read a port.  Return: false if it is the same as another way */
+static bool port_read(char port[2], const char shown[2], unsigned way)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		bool bit = way >> i & 1;
+
+		if (shown[i] != SHOWN && bit)
+			return false;
+		port[i] = shown[i] == SHOWN && !bit ? 0 : shown[i];
+	}
+	return true;
+}
+
+/* @shown: the name behind the leading zero, PN_WIRE_NAME_LEN bytes */
+static void wake_shown(struct api *api, const char *shown)
+{
+	static const uint8_t any[16];
+	char raw[PN_WIRE_NAME_LEN];
+	struct pn_wire_name name;
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + sizeof(raw));
+	const size_t ports = 6, local = 26, key = 42;    /* where in the name */
+	unsigned way;
+
+	memcpy(raw, shown, sizeof(raw));
+	if (memchr(shown + key, SHOWN, 16))
+		return;
+	if (shows(shown + local, api->hit, 16))
+		memcpy(raw + local, api->hit, 16);
+	else if (shows(shown + local, any, 16))
+		memset(raw + local, 0, 16);
+	else
+		return;
+	memset(raw + ports, 0, 2);       /* the peer's, */
+	memset(raw + ports + 4, 0, 16);  /* and its address */
+	raw[ports - 1] = raw[ports - 1] == SHOWN ? 0 : raw[ports - 1]; /* flags */
+	for (way = 0; way < 4; way++) {
+		if (!port_read(raw + ports + 2, shown + ports + 2, way))
+			continue;
+		memcpy(un.sun_path + 1, raw, sizeof(raw));
+		if (pn_wire_name_parse(&un, len, &name) == 0 &&
+		    !keytab_lookup(&api->keys, name.key))
+			wake(&un, len, &name);
+	}
+}
+
+void listener_wake(struct api *api)
+{
+	size_t len;
+	char *text = unix_read(&len), *at = text;
+
+	while (at) {
+		at = memmem(at, len - (size_t)(at - text), MARK, MARK_LEN);
+		if (!at || len - (size_t)(at - text) < 1 + PN_WIRE_NAME_LEN)
+			break;
+		wake_shown(api, at + 1);
+		at += MARK_LEN;
+	}
+	free(text);
+}

@@ -1,0 +1,133 @@
+#!/usr/bin/env bats
+# The daemon is killed and started anew, and servers listen again by themselves.
+#
+#	A a0 ---- b0 B
+
+bats_require_minimum_version 1.5.0
+
+setup_file()
+{
+	load lib
+	net_up || return 0
+	node A B
+	cable A a0 B b0
+	configure A eth:a0
+	configure B eth:b0
+	start A
+	start B
+	B_NAME=$(name_of B)
+	export B_NAME
+	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
+}
+
+teardown_file()
+{
+	load lib
+	net_down
+}
+
+setup()
+{
+	load lib
+	[ -n "${PN_DIR-}" ] || skip "needs to make network namespaces"
+	cd "$PN_DIR" || return
+	server_pid=
+}
+
+teardown()
+{
+	if [ -z "${BATS_TEST_COMPLETED-}" ]; then
+		tail -n 20 trace server.log 2>/dev/null
+		show_logs 10
+	fi
+	[ -z "$server_pid" ] || kill "$server_pid" || true
+}
+
+# server PROGRAM...
+server()
+{
+	rm -f trace
+	spawn B server.log timeout 60 "$@"
+	server_pid=$SPAWNED
+}
+
+listening()
+{
+	ctl B --json sockets | jq -e --argjson port "$1" 'any(.sockets[]; .port == $port)' >/dev/null
+}
+
+# get PORT: what the server there answers to a client on A
+get()
+{
+	on A timeout 10 "$PN_BUILD/pnrun" nc -N -w 5 "$B_NAME" "$1" </dev/null
+}
+
+# got PORT PATTERN
+got()
+{
+	[[ $(get "$1") == $2 ]]
+}
+
+restart()
+{
+	stop B KILL
+	# a client that comes meanwhile is told so
+	run on B timeout 10 "$PN_BUILD/pnrun" nc -z "$(name_of A)" 9
+	[ "$status" -eq 1 ]
+	start B
+	wait_until 15 listening "$1"
+	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
+}
+
+@test "workers that share a listener listen again, and the kernel's clients wait for it" {
+	server "$PN_BUILD/pnrun" -t trace python3 -c '
+import os, socket
+listener = socket.create_server(("0.0.0.0", 16448))
+for worker in range(3):
+    if os.fork() == 0:
+        break
+while True:
+    conn, _ = listener.accept()
+    conn.sendall(f"worker {os.getpid()}\n".encode())
+    conn.close()'
+	wait_until 10 listening 16448
+	got 16448 "worker *"
+	restart 16448
+	got 16448 "worker *"
+	run on B timeout 10 nc -w 5 127.0.0.1 16448 </dev/null
+	[[ $output == "worker "* ]]
+	# and once more
+	restart 16448
+	for _ in 1 2 3 4; do
+		got 16448 "worker *"
+	done
+	[ "$(grep -c "listen on PeerNet again" trace)" -eq 2 ]
+}
+
+@test "a server that polls" {
+	server "$PN_BUILD/pnrun" -t trace python3 -m http.server 8000
+	wait_until 10 listening 8000
+	restart 8000
+	echo there >file
+	run on A timeout 10 "$PN_BUILD/pnrun" curl -sS "http://$B_NAME:8000/file"
+	[ "$output" = there ]
+}
+
+@test "a server with libpeernet" {
+	server "$PN_BUILD/example-echo_server" 7000
+	wait_until 10 listening 7000
+	restart 7000
+	echo again >in
+	on A timeout 10 "$PN_BUILD/example-echo_client" "$B_NAME" 7000 <in | cmp in
+}
+
+@test "who closed its listener is not woken" {
+	server "$PN_BUILD/pnrun" -t trace python3 -m http.server 8001
+	wait_until 10 listening 8001
+	stop B KILL
+	kill "$server_pid"
+	wait "$server_pid" || true
+	server_pid=
+	start B
+	run ! listening 8001
+}
