@@ -12,7 +12,6 @@
  * The kernel shows a byte of 0 in a name as '@'.  In keys there is neither (pn_client_key());
  * the address can be ours or none; of the port each reading is tried.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,11 +49,11 @@ static char *unix_read(size_t *len)
 	return text;
 }
 
-static void wake(const struct sockaddr_un *to, socklen_t len, const struct pn_wire_name *listener)
+static void wake(int type, const struct sockaddr_un *to, socklen_t len, uint16_t port)
 {
-	struct pn_wire_name name = { .kind = 'w', .family = 6, .local_port = listener->local_port };
+	struct pn_wire_name name = { .kind = 'w', .family = 6, .local_port = port };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un un;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return;
@@ -63,6 +62,13 @@ static void wake(const struct sockaddr_un *to, socklen_t len, const struct pn_wi
 	if (bind(fd, (struct sockaddr *)&un, pn_wire_name_build(&name, &un)) == 0)
 		(void)!connect(fd, (const struct sockaddr *)to, len);
 	close(fd);
+}
+
+/* A name is of one type: streams, or what stands in place of a datagram socket */
+static void wake_both(const struct sockaddr_un *to, socklen_t len, uint16_t port)
+{
+	wake(SOCK_STREAM, to, len, port);
+	wake(SOCK_SEQPACKET, to, len, port);
 }
 
 /* Return: what is shown of @n bytes can be @is */
@@ -116,7 +122,7 @@ static void wake_shown(struct api *api, const char *shown)
 		memcpy(un.sun_path + 1, raw, sizeof(raw));
 		if (pn_wire_name_parse(&un, len, &name) == 0 &&
 		    !keytab_lookup(&api->keys, name.key))
-			wake(&un, len, &name);
+			wake_both(&un, len, name.local_port);
 	}
 }
 

@@ -101,6 +101,8 @@ static int stream_again(struct sock *s, int fd, const struct sa_dest *dest)
 	case SOCK_BORN:
 	case SOCK_BOUND:
 		return 0;
+	case SOCK_WAITING:
+		break;
 	}
 	return EINVAL;
 }

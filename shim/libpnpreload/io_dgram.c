@@ -45,10 +45,14 @@ ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags)
 		return fail(EDESTADDRREQ);
 	}
 	err = atomic_exchange(&s->so_error, 0);
+	if (!err && s->state == SOCK_WAITING)
+		err = dgram_again(s, fd);
 	if (err)
 		return fail(err);
 	ret = pn_client_dgram_send(dm_client(), fd, &to, msg->msg_iov, msg->msg_iovlen,
 				   flags & (MSG_DONTWAIT | MSG_NOSIGNAL));
+	if (ret == -ENETDOWN)
+		(void)dgram_wait(s, fd);
 	return ret < 0 ? fail((int)-ret) : ret;
 }
 
@@ -99,6 +103,8 @@ ssize_t dgram_recv(struct sock *s, int fd, struct msghdr *msg, int flags)
 	if (flags & (MSG_OOB | MSG_ERRQUEUE))
 		return fail(flags & MSG_OOB ? EINVAL : EAGAIN);
 	err = atomic_exchange(&s->so_error, 0);
+	if (!err && s->state == SOCK_WAITING)
+		err = dgram_await(s, fd, flags & MSG_DONTWAIT);
 	if (err)
 		return fail(err);
 	/* A socket without a peer is not told that somebody does not listen */
@@ -108,6 +114,8 @@ ssize_t dgram_recv(struct sock *s, int fd, struct msghdr *msg, int flags)
 		if (ret != -ECONNREFUSED || s->peer.port)
 			break;
 	}
+	if (ret == -ENETDOWN)
+		(void)dgram_wait(s, fd);
 	if (ret < 0)
 		return fail((int)-ret);
 	msg->msg_flags = msg_flags & (MSG_TRUNC | MSG_CTRUNC);
@@ -127,6 +135,9 @@ int dgram_connect(struct sock *s, int fd, const struct sa_dest *dest)
 
 	if (dest->kind == SA_PEERNET && !port)
 		return ECONNREFUSED;
+	err = s->state == SOCK_WAITING ? dgram_again(s, fd) : 0;
+	if (err)
+		return err;
 	err = dm_dgram_connect(s, dest->hit, port);
 	if (!err)
 		atomic_store(&s->state, port ? SOCK_CONNECTED :

@@ -94,6 +94,7 @@ static int stream_io_ready(struct sock *s, int fd, int flags)
 	case SOCK_BORN:
 	case SOCK_BOUND:
 	case SOCK_LISTENING:
+	case SOCK_WAITING:
 		return ENOTCONN;
 	case SOCK_FAILED:
 	case SOCK_CONNECTED:

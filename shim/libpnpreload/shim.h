@@ -67,6 +67,7 @@ enum sock_state {
 	SOCK_CONNECTED,
 	SOCK_LISTENING,
 	SOCK_FAILED,		/* connect() failed later; so_error says why */
+	SOCK_WAITING,		/* datagrams: for a daemon; see dgram_wait.c */
 };
 
 /**
@@ -328,6 +329,15 @@ int stream_settle(struct sock *s, int fd);
 /** dgram_send(), dgram_recv() - One datagram */
 ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags);
 ssize_t dgram_recv(struct sock *s, int fd, struct msghdr *msg, int flags);
+
+/** dgram_wait() - The daemon has gone: have the socket wait for the next one
+ * dgram_again() - Have it back, if there is one
+ * dgram_await() - The same for who receives; EAGAIN: not yet
+ * Return: 0 or errno
+ */
+int dgram_wait(struct sock *s, int fd);
+int dgram_again(struct sock *s, int fd);
+int dgram_await(struct sock *s, int fd, bool dontwait);
 
 /** dgram_connect(), dgram_bind() - The hooks' inner functions
  * Return: 0 or errno

@@ -121,6 +121,42 @@ while True:
 	on A timeout 10 "$PN_BUILD/example-echo_client" "$B_NAME" 7000 <in | cmp in
 }
 
+@test "a server of datagrams" {
+	server "$PN_BUILD/pnrun" -t trace python3 -c '
+import select, socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("::", 7777))
+s.setblocking(False)
+ep = select.epoll()
+ep.register(s, select.EPOLLIN)
+turns = 0
+while True:
+    ep.poll()
+    turns += 1
+    try:
+        data, peer = s.recvfrom(100)
+        s.sendto(data.strip() + b" in turn %d" % turns, peer)
+    except BlockingIOError:
+        pass
+    except OSError as e:
+        print(e, flush=True)'
+	wait_until 10 grep -q "datagrams on PeerNet, port 7777: done" trace
+	stop B KILL
+	wait_until 10 grep -q "Network is down" server.log
+	start B
+	wait_until 15 grep -q "datagrams on PeerNet again, port 7777" trace
+	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
+	answered()
+	{
+		echo hello | on A timeout 10 "$PN_BUILD/pnrun" nc -u -w 1 "$B_NAME" 7777 >out
+		grep -q "hello in turn" out
+	}
+	wait_until 15 answered
+	# it has not turned round and round meanwhile
+	[ "$(grep -c "Network is down" server.log)" -eq 1 ]
+	[ "$(grep -oE "[0-9]+$" out)" -lt 20 ]
+}
+
 @test "who closed its listener is not woken" {
 	server "$PN_BUILD/pnrun" -t trace python3 -m http.server 8001
 	wait_until 10 listening 8001
