@@ -38,7 +38,7 @@ struct link_spec {
 	uint64_t control_bps; /* cap of control traffic; 0: by the rate */
 	bool seal_full;
 	/* test link: the only place where delay and loss are made */
-	uint32_t test_delay_ms;
+	uint64_t test_delay_ns;
 	double test_loss;     /* 0..1 */
 	uint64_t test_rate_bps;
 };

@@ -6,7 +6,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "libpeernet/base/heap.h"
+#include "libpeernet/base/pkt.h"
+#include "libpeernet/base/pn_time.h"
 #include "pnstackd/link/link.h"
 
 #define LINK_MAX	256	/* links of one daemon */
@@ -247,9 +248,12 @@ void udp_on_resolved(struct link *link, const struct pn_lladdr *addrs, unsigned 
 bool testlink_wanted(const struct link_spec *spec);
 struct testlink *testlink_new(const struct link_spec *spec, struct pn_pool *pool);
 void testlink_free(struct testlink *t);
-/** testlink_take() - Return: true if it took the frame, to come later or never */
-bool testlink_take(struct testlink *t, struct link *link, struct pn_pkt *pkt, struct pn_time now);
-struct pn_pkt *testlink_next(struct testlink *t, struct pn_time now);
+/** testlink_take() - takes those of @n frames that are to come later or never
+ *  Return: how many leave now, in front of @pkts in their order */
+size_t testlink_take(struct testlink *t, struct link *link, struct pn_pkt **pkts, size_t n,
+		     struct pn_time now);
+/** testlink_next() - Return: frames whose time has come, in @pkts, @max at most */
+size_t testlink_next(struct testlink *t, struct pn_pkt **pkts, size_t max, struct pn_time now);
 struct pn_time testlink_deadline(const struct testlink *t);
 
 #endif

@@ -140,47 +140,48 @@ static struct link *link_of_net(const struct link_set *set, int net_link)
 	return net_link >= 0 && net_link < LINK_NET_MAX ? set->by_net[net_link] : NULL;
 }
 
+/* Sends @n frames that have one link number. */
+static void transmit_run(struct link_set *set, struct pn_pkt **pkts, size_t n, struct pn_time now)
+{
+	struct link *link = link_of_net(set, pkts[0]->link);
+	size_t i;
+
+	if (!link) {
+		set->tx_no_link += n;
+		for (i = 0; i < n; i++)
+			pn_pkt_put(set->pool, pkts[i]);
+		return;
+	}
+	if (link->test) {
+		n = testlink_take(link->test, link, pkts, n, now);
+		set->wake = pn_time_min(set->wake, testlink_deadline(link->test));
+	}
+	if (n)
+		link->ops->transmit(link, pkts, n, now);
+}
+
 void link_transmit(struct link_set *set, struct pn_pkt **pkts, size_t n, struct pn_time now)
 {
-	struct link *link = NULL;
 	size_t i, first = 0;
 
 	/* runs of frames for one link go to it together */
-	for (i = 0; i < n; i++) {
-		struct link *l = link_of_net(set, pkts[i]->link);
-		bool apart = !l || l->test;
-
-		if (l != link || apart) {
-			if (link)
-				link->ops->transmit(link, pkts + first, i - first, now);
-			link = apart ? NULL : l;
-			first = i;
-		}
-		if (!l) {
-			set->tx_no_link++;
-			pn_pkt_put(set->pool, pkts[i]);
-		} else if (apart) {
-			if (!testlink_take(l->test, l, pkts[i], now))
-				l->ops->transmit(l, pkts + i, 1, now);
-			set->wake = pn_time_min(set->wake, testlink_deadline(l->test));
-		}
+	for (i = 1; i <= n; i++) {
+		if (i < n && pkts[i]->link == pkts[first]->link)
+			continue;
+		transmit_run(set, pkts + first, i - first, now);
+		first = i;
 	}
-	if (link)
-		link->ops->transmit(link, pkts + first, n - first, now);
 }
 
+/* What waits on a test link and is due at @now. */
 static void link_send_late(struct link *link, struct pn_time now)
 {
 	struct pn_pkt *pkts[LINK_BATCH];
-	size_t n = 0;
+	size_t n;
 
-	while ((pkts[n] = testlink_next(link->test, now))) {
-		if (++n < LINK_BATCH)
-			continue;
-		link->ops->transmit(link, pkts, n, now);
-		n = 0;
-	}
-	if (n)
+	if (!link->test)
+		return;
+	while ((n = testlink_next(link->test, pkts, LINK_BATCH, now)))
 		link->ops->transmit(link, pkts, n, now);
 }
 
@@ -238,6 +239,7 @@ void link_net_del(struct link *link, struct pn_time now)
 	net_link_del(set->net, link->net_link, now);
 	for (i = 0; i < 64 && (n = net_output(set->net, pkts, LINK_BATCH)); i++)
 		link_transmit(set, pkts, n, now);
+	link_send_late(link, PN_TIME_NEVER);	/* now or not at all */
 	loop_submit(set->loop);
 	set->by_net[link->net_link] = NULL;
 	link->net_link = -1;
@@ -404,8 +406,7 @@ void link_expire(struct link_set *set, struct pn_time now)
 		ifscan_run(set, now);
 	for (link = set->links; link; link = next) {
 		next = link->next;
-		if (link->test)
-			link_send_late(link, now);
+		link_send_late(link, now);
 		if (pn_time_due(link->wake, now)) {
 			link->wake = PN_TIME_NEVER;
 			link->ops->wake(link, now);

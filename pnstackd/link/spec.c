@@ -95,12 +95,12 @@ static bool opt_seal(struct link_spec *s, const char *v)
 static bool opt_delay(struct link_spec *s, const char *v)
 {
 	static const char *const units[] = { "ms", "s", NULL };
-	static const double factors[] = { 1, 1000 };
+	static const double factors[] = { 1e6, 1e9 };
 	double d;
 
-	if (!parse_unit(v, units, factors, &d) || d > 10000)
+	if (!parse_unit(v, units, factors, &d) || d > 10e9)
 		return false;
-	s->test_delay_ms = (uint32_t)d;
+	s->test_delay_ns = (uint64_t)d;
 	return true;
 }
 

@@ -4,12 +4,14 @@
  * Theory of operation
  *
  * The only place where the daemon makes a link worse than it is: with the
- * options delay=, loss= and rate= of a link.  A frame is first lost or not, by a
- * generator whose seed is the link's name, so that a run repeats; then it waits
- * its turn at the rate, then the delay.  Each frame's time is later than that of
- * the one before, so the order stays.  Not more than QUEUE_MAX frames, and not
- * more than half of the pool, wait at once; at a rate, not more than QUEUE_NS
- * worth: what comes on top is lost, as in a real queue. */
+ * options delay=, loss= and rate= of a link; without them there is no struct
+ * testlink.  A frame is first lost or not, by a generator whose seed is the
+ * link's name, so that a run repeats; then it waits its turn at the rate, then
+ * the delay.  No frame's time is before that of the one in front, so the order
+ * stays, and a queue will do; the time is in the packet.  Not more than QUEUE_MAX
+ * frames, and not more than half of the pool, wait at once; at a rate, not more
+ * than QUEUE_NS worth: what comes on top is lost, as in a real queue, and counted
+ * as what the link has dropped. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,17 +21,13 @@
 #define QUEUE_MAX	8192
 #define QUEUE_NS	PN_MS(100)
 
-struct late {
-	struct pn_heap_entry entry;
-	struct pn_pkt *pkt;
-	struct late *next_free;
-};
-
 /**
  * struct testlink
  * @seed:	state of the generator
  * @turn:	when the line is free at the rate
  * @last:	time of the last frame queued
+ * @late:	frames that wait, the time of each in its cookie
+ * @late_max:	how many may
  */
 struct testlink {
 	uint64_t delay_ns;
@@ -39,40 +37,25 @@ struct testlink {
 	struct pn_time turn;
 	struct pn_time last;
 	struct pn_pool *pool;
-	struct pn_heap heap;
-	struct pn_heap_entry **slots;
-	struct late *late;
-	struct late *free;
+	struct pn_pktq late;
+	uint32_t late_max;
 };
 
 bool testlink_wanted(const struct link_spec *spec)
 {
-	return spec->test_delay_ms || spec->test_loss > 0 || spec->test_rate_bps;
+	return spec->test_delay_ns || spec->test_loss > 0 || spec->test_rate_bps;
 }
 
 struct testlink *testlink_new(const struct link_spec *spec, struct pn_pool *pool)
 {
 	struct testlink *t = calloc(1, sizeof(*t));
-	uint32_t cap = pool->count / 2 < QUEUE_MAX ? pool->count / 2 : QUEUE_MAX, i;
 	const char *p;
 
 	if (!t)
 		return NULL;
-	t->slots = calloc(cap + 1, sizeof(struct pn_heap_entry *));
-	t->late = calloc(cap + 1, sizeof(*t->late));
-	if (!t->slots || !t->late) {
-		free(t->slots);
-		free(t->late);
-		free(t);
-		return NULL;
-	}
-	pn_heap_init(&t->heap, t->slots, cap);
-	for (i = 0; i < cap; i++) {
-		pn_heap_entry_init(&t->late[i].entry);
-		t->late[i].next_free = t->free;
-		t->free = &t->late[i];
-	}
-	t->delay_ns = PN_MS(spec->test_delay_ms);
+	pn_pktq_init(&t->late);
+	t->late_max = pool->count / 2 < QUEUE_MAX ? pool->count / 2 : QUEUE_MAX;
+	t->delay_ns = spec->test_delay_ns;
 	t->loss = spec->test_loss;
 	t->rate_bps = spec->test_rate_bps;
 	t->pool = pool;
@@ -84,14 +67,9 @@ struct testlink *testlink_new(const struct link_spec *spec, struct pn_pool *pool
 
 void testlink_free(struct testlink *t)
 {
-	struct pn_heap_entry *e;
-
 	if (!t)
 		return;
-	while ((e = pn_heap_pop(&t->heap)))
-		pn_pkt_put(t->pool, pn_container_of(e, struct late, entry)->pkt);
-	free(t->slots);
-	free(t->late);
+	pn_pktq_drain(&t->late, t->pool);
 	free(t);
 }
 
@@ -119,28 +97,26 @@ static bool test_time(struct testlink *t, size_t len, struct pn_time now, struct
 		*at = t->turn;
 	}
 	*at = pn_time_add(*at, t->delay_ns);
-	if (!pn_time_before(t->last, *at))
-		*at = pn_time_add(t->last, 1);
+	if (pn_time_before(*at, t->last))
+		*at = t->last;
 	return true;
 }
 
-bool testlink_take(struct testlink *t, struct link *link, struct pn_pkt *pkt, struct pn_time now)
+/* Return: true if the frame is lost, or waits */
+static bool test_take(struct testlink *t, struct link *link, struct pn_pkt *pkt,
+		      struct pn_time now)
 {
-	struct late *l = t->free;
 	struct pn_time at;
 
 	if (t->loss > 0 && test_random(t) < t->loss)
 		goto drop;
 	if (!t->delay_ns && !t->rate_bps)
 		return false;
-	if (!l || !test_time(t, pkt->len, now, &at))
+	if (t->late.count >= t->late_max || !test_time(t, pkt->len, now, &at))
 		goto drop;
-	t->free = l->next_free;
 	t->last = at;
-	l->pkt = pkt;
-	l->entry.at = at;
-	if (!pn_heap_push(&t->heap, &l->entry))
-		PN_ASSERT(false);	/* as many slots as records */
+	pkt->cookie = at.ns;
+	pn_pktq_push(&t->late, pkt);
 	return true;
 
 drop:
@@ -149,19 +125,30 @@ drop:
 	return true;
 }
 
-struct pn_pkt *testlink_next(struct testlink *t, struct pn_time now)
+size_t testlink_take(struct testlink *t, struct link *link, struct pn_pkt **pkts, size_t n,
+		     struct pn_time now)
 {
-	struct late *l;
+	size_t i, left = 0;
 
-	if (!pn_time_due(pn_heap_next_deadline(&t->heap), now))
-		return NULL;
-	l = pn_container_of(pn_heap_pop(&t->heap), struct late, entry);
-	l->next_free = t->free;
-	t->free = l;
-	return l->pkt;
+	for (i = 0; i < n; i++) {
+		if (!test_take(t, link, pkts[i], now))
+			pkts[left++] = pkts[i];
+	}
+	return left;
 }
 
 struct pn_time testlink_deadline(const struct testlink *t)
 {
-	return pn_heap_next_deadline(&t->heap);
+	if (!t->late.head)
+		return PN_TIME_NEVER;
+	return (struct pn_time){ t->late.head->cookie };
+}
+
+size_t testlink_next(struct testlink *t, struct pn_pkt **pkts, size_t max, struct pn_time now)
+{
+	size_t n = 0;
+
+	while (n < max && t->late.head && pn_time_due(testlink_deadline(t), now))
+		pkts[n++] = pn_pktq_pop(&t->late);
+	return n;
 }

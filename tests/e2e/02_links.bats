@@ -206,3 +206,43 @@ pings()
 		<"$PN_DIR/in" >"$PN_DIR/out"
 	cmp "$PN_DIR/in" "$PN_DIR/out"
 }
+
+# rtt_is LINK_OF_A LINK_OF_B MS: every round trip takes that long, and a little more
+rtt_is()
+{
+	configure A "$1"
+	configure B "$2"
+	start B
+	start A
+	wait_until 10 on A "$PN_BUILD/pnping" -q -c 1 -W 1 "$(name_of B)" >/dev/null
+	on A "$PN_BUILD/pnping" -q -c 20 -i 0.05 -w 10 "$(name_of B)" | tee "$PN_DIR/pings"
+	awk -F'[ /]' -v rtt="$3" '/min\/avg/ { for (i = 1; i < NF && $i != "="; i++) ;
+		found = $(i + 1) >= rtt && $(i + 2) < rtt + 10 } END { exit !found }' "$PN_DIR/pings"
+	stop A
+	stop B
+}
+
+@test "a delay at both ends is twice in the round trip, over Ethernet and a tunnel" {
+	with_ip
+	rtt_is eth:a0,delay=30ms eth:b0,delay=30ms 60
+	rtt_is udp:192.0.2.2:6264,delay=15ms udp-listen:6264,delay=15ms 30
+	rtt_is eth:a0 eth:b0 0
+}
+
+@test "what a link loses on purpose is counted, and a wrong option told in one line" {
+	configure A eth:a0,loss=30%
+	configure B eth:b0
+	start A
+	start B
+	wait_until 20 on A "$PN_BUILD/pnping" -q -c 1 -W 1 "$(name_of B)" >/dev/null
+	on A "$PN_BUILD/pnping" -q -c 40 -i 0.02 -W 1 "$(name_of B)" | tee "$PN_DIR/pings" || true
+	run grep "40 received" "$PN_DIR/pings"
+	[ "$status" -eq 1 ]
+	ctl A --json links | jq -e '.links[] | .tx_dropped > 0'
+	configure A eth:a0,loss=300%
+	run "$PN_BUILD/pnstackd" -t -c "$PN_DIR/A/pnstackd.conf"
+	echo "$output"
+	[ "$status" -eq 2 ]
+	[ "${#lines[@]}" -eq 1 ]
+	[[ $output == *"loss=300%: must be 0 to 100 percent, as in 1%"* ]]
+}

@@ -46,6 +46,7 @@
 	X(sim_check)	\
 	X(sim_scenario)	\
 	X(succeed)	\
+	X(testlink)	\
 	X(time)		\
 	X(tools)	\
 	X(tools_stats)	\

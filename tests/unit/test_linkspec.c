@@ -79,7 +79,8 @@ static const struct {
 	{ "eth:eth0,bandwidth=fast", "bandwidth" },
 	{ "eth:eth0,delay=5", "delay" },
 	{ "eth:eth0,delay=11s", "delay" },
-	{ "eth:eth0,loss=101%", "loss" },
+	{ "eth:eth0,delay=-1ms", "delay=-1ms: must be 0 to 10 seconds, as in 30ms" },
+	{ "udp:h:1,loss=101%", "loss=101%: must be 0 to 100 percent, as in 1%" },
 	{ "eth:eth0,loss=nan", "loss" },
 	{ "eth:eth0,rate=1bit", "rate" },
 	{ "udp:host", "port" },
@@ -117,7 +118,7 @@ static void test_units(void)
 
 	CU_ASSERT_EQUAL_FATAL(link_spec_parse("eth:a,delay=1.5s,loss=1%,rate=100mbit,seal=full,"
 					      "ethertype=0x9000", &s, why, sizeof(why)), 0);
-	CU_ASSERT_EQUAL(s.test_delay_ms, 1500);
+	CU_ASSERT_EQUAL(s.test_delay_ns, PN_MS(1500));
 	CU_ASSERT_DOUBLE_EQUAL(s.test_loss, 0.01, 1e-9);
 	CU_ASSERT_EQUAL(s.test_rate_bps, 100000000);
 	CU_ASSERT_TRUE(s.seal_full);
@@ -130,8 +131,12 @@ static void test_units(void)
 	CU_ASSERT_EQUAL(s.test_rate_bps, 0);
 	CU_ASSERT_EQUAL_FATAL(link_spec_parse("eth:a,delay=30ms,loss=0.25", &s, why,
 					      sizeof(why)), 0);
-	CU_ASSERT_EQUAL(s.test_delay_ms, 30);
+	CU_ASSERT_EQUAL(s.test_delay_ns, PN_MS(30));
 	CU_ASSERT_DOUBLE_EQUAL(s.test_loss, 0.25, 1e-9);
+	CU_ASSERT_EQUAL_FATAL(link_spec_parse("udp-listen:1,delay=.5ms", &s, why, sizeof(why)),
+			      0);
+	CU_ASSERT_EQUAL(s.test_delay_ns, PN_US(500));
+	CU_ASSERT_EQUAL(s.test_loss, 0);
 }
 
 /* Random mutations of good texts neither crash nor leave the reason empty. */
