@@ -213,6 +213,21 @@ struct filler_note {
 
 #define PORT_BUCKETS 256
 
+#define HELD_MAX 512
+
+/**
+ * struct held - A connection that waits for room in a program's backlog
+ * @sid:	stream of a session, not answered yet; 0: it is of this node
+ * @owner:	handle of the stream of this node
+ * @until:	then it is refused
+ */
+struct held {
+	stream_id sid;
+	uint64_t owner;
+	uint16_t port;
+	struct pn_time until;
+};
+
 struct api {
 	struct api_config cfg;
 	struct pn_time now;
@@ -255,6 +270,9 @@ struct api {
 	uint32_t ask_count;
 	uint64_t ask_token;
 	struct pn_time ask_deadline;
+	struct held held[HELD_MAX];   /* in the order of arrival */
+	uint32_t held_count;
+	struct pn_time held_at;       /* when to try them again */
 	bool link_state_known;
 	uint32_t link_state[API_LINKS_WATCHED]; /* hash of name and state */
 	struct pn_time tick;
@@ -352,6 +370,20 @@ void api_stream_filler(struct api *api, const uint8_t key[16], struct key_node *
 void api_stream_abort(struct api *api, struct key_node *n);
 void api_stream_free_all(struct api *api);
 void api_stream_show_all(struct api *api, json_t *list);
+
+/** api_stream_retry() - one that has waited; @last: it is refused rather than wait on
+ *  Return: false: there is still no room */
+bool api_stream_retry(struct api *api, const struct held *held, bool last);
+
+/* backlog.c */
+/** backlog_busy() - does anybody wait for that port already? */
+bool backlog_busy(const struct api *api, uint16_t port);
+/** backlog_hold() - let it wait: a stream of a session, or (@sid 0) one of this node
+ *  Return: false: too many do */
+bool backlog_hold(struct api *api, stream_id sid, uint64_t owner, uint16_t port);
+/** backlog_drop() - the stream has ended.  Return: false if it did not wait */
+bool backlog_drop(struct api *api, stream_id sid);
+void backlog_expire(struct api *api);
 
 /* relay.c */
 struct relay_end {

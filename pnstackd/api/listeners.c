@@ -45,6 +45,7 @@ struct listener {
 	uint16_t port, flags;
 	bool in_ports;
 	int kernel_fd, live_fd;
+	int kernel_held;           /* a connection that waits for room in the backlog, -1 none */
 	struct loop_watch *kernel_watch, *live_watch;
 	bool kernel_paused;
 	uint8_t looks;             /* soon again, so often: the program seems to have ended */
@@ -72,6 +73,8 @@ static void listener_free(struct listener *l)
 	}
 	keytab_remove(&api->keys, &l->node);
 	api_close(api, &l->kernel_watch, &l->kernel_fd);
+	if (l->kernel_held >= 0)
+		close(l->kernel_held);
 	api_close(api, &l->live_watch, &l->live_fd);
 	API_LIST_DEL(api->listeners, l);
 	api->listener_count--;
@@ -213,7 +216,16 @@ static void put_address(const struct sockaddr_storage *ss, uint8_t addr[16], uin
 	*family = 4;
 }
 
-/* Takes @tcp.  Return: false if @l is no more */
+/* No more of them for now: others wait in the kernel, as ever when a backlog is full. */
+static void kernel_pause(struct listener *l, int held)
+{
+	l->kernel_held = held;
+	l->kernel_paused = true;
+	loop_watch_set(l->api->cfg.loop, l->kernel_watch, 0);
+	l->api->tick = pn_time_min(l->api->tick, pn_time_add(l->api->now, LOOK_NS));
+}
+
+/* Takes @tcp.  Return: false if @l is no more; it may have been paused */
 static bool kernel_connection(struct listener *l, int tcp)
 {
 	struct pn_wire_name name = { .kind = 'a' };
@@ -231,6 +243,11 @@ static bool kernel_connection(struct listener *l, int tcp)
 	put_address(&peer, name.peer, &name.peer_port, &name.family);
 	put_address(&local, name.local, &name.local_port, &name.family);
 	fd = listener_connect(api, l, &name, &ends[1].uid);
+	if (fd == -EAGAIN) {
+		api_socket_drop(api);
+		kernel_pause(l, tcp);
+		return true;
+	}
 	if (fd < 0) {
 		api->count[API_N_REFUSED_BACKLOG]++;
 		api_socket_drop(api);
@@ -254,7 +271,7 @@ static void on_kernel(void *arg, uint32_t events, struct pn_time now)
 		int tcp = accept4(l->kernel_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (tcp >= 0) {
-			if (!kernel_connection(l, tcp))
+			if (!kernel_connection(l, tcp) || l->kernel_paused)
 				return;
 		} else if (errno == EAGAIN) {
 			return;
@@ -397,7 +414,7 @@ static struct listener *listener_alloc(struct api *api, const struct listen_requ
 	l->cred = req->cred;
 	l->port = port;
 	l->flags = req->flags;
-	l->kernel_fd = l->live_fd = -1;
+	l->kernel_fd = l->live_fd = l->kernel_held = -1;
 	memcpy(l->hit, req->hit, sizeof(l->hit));
 	memcpy(l->node.key, req->key, sizeof(l->node.key));
 	l->node.kind = KEY_LISTENER;
@@ -453,16 +470,28 @@ int listener_new(struct api *api, const struct listen_request *req, uint16_t *po
 
 /* Time, lists, the end ----------------------------------------------------- */
 
+/* Return: false if @l is no more */
+static bool kernel_resume(struct listener *l)
+{
+	int held = l->kernel_held;
+
+	l->kernel_paused = false;
+	l->kernel_held = -1;
+	if (held >= 0 && !kernel_connection(l, held))
+		return false;
+	if (!l->kernel_paused)
+		loop_watch_set(l->api->cfg.loop, l->kernel_watch, LOOP_IN);
+	return true;
+}
+
 void listener_tick(struct api *api)
 {
 	struct listener *l, *next;
 
 	for (l = api->listeners; l; l = next) {
 		next = l->next;
-		if (l->kernel_paused) {
-			l->kernel_paused = false;
-			loop_watch_set(api->cfg.loop, l->kernel_watch, LOOP_IN);
-		}
+		if (l->kernel_paused && !kernel_resume(l))
+			continue;
 		if (l->looks && --l->looks)
 			api->tick = pn_time_min(api->tick, pn_time_add(api->now, LOOK_NS));
 		listener_check(l);

@@ -333,6 +333,7 @@ struct api *api_new(const struct api_config *cfg, struct pn_time now, char *why,
 		api->cfg.socket_max = API_SOCKET_MAX_DEFAULT;
 	api->now = api->started = now;
 	api->ask_deadline = PN_TIME_NEVER;
+	api->held_at = PN_TIME_NEVER;
 	api->tick = now;
 	api->wakes = WAKES;
 	api->pid = getpid();
@@ -421,7 +422,7 @@ void api_flush(struct api *api, struct pn_time now)
 
 struct pn_time api_deadline(const struct api *api)
 {
-	return pn_time_min(api->tick, api->ask_deadline);
+	return pn_time_min(api->tick, pn_time_min(api->ask_deadline, api->held_at));
 }
 
 static void expire_pending(struct api *api)
@@ -440,6 +441,8 @@ void api_expire(struct api *api, struct pn_time now)
 	api->now = now;
 	if (pn_time_due(api->ask_deadline, now))
 		ask_expire(api);
+	if (pn_time_due(api->held_at, now))
+		backlog_expire(api);
 	if (!pn_time_due(api->tick, now))
 		return;
 	api->tick = pn_time_add(now, API_TICK_NS);

@@ -247,7 +247,8 @@ static void stream_finish(struct stream *st, int err)
 
 /* Connecting --------------------------------------------------------------- */
 
-static void connect_local(struct stream *st)
+/* Return: false if the backlog is full and it @may_wait; else @st may be no more */
+static bool connect_local(struct stream *st, bool may_wait)
 {
 	struct pn_wire_name name = { .kind = 'a', .family = 6, .peer_port = st->local_port,
 				     .local_port = st->port };
@@ -257,13 +258,16 @@ static void connect_local(struct stream *st)
 	memcpy(name.peer, api->hit, 16);
 	memcpy(name.local, api->hit, 16);
 	fd = listener_connect(api, NULL, &name, &st->local.uid);
+	if (fd == -EAGAIN && may_wait)
+		return false;
 	if (fd < 0) {
 		stream_finish(st, fd == -EAGAIN ? ECONNREFUSED : -fd);
-		return;
+		return true;
 	}
 	st->local.fd = fd;
 	memcpy(st->local.key, name.key, sizeof(st->local.key));
 	stream_finish(st, 0);
+	return true;
 }
 
 /* A filler count may have come before the header did */
@@ -328,7 +332,9 @@ static void stream_start(struct stream *st)
 		return;
 	}
 	if (!memcmp(st->hit, api->hit, sizeof(st->hit))) {
-		connect_local(st);
+		if ((backlog_busy(api, st->port) || !connect_local(st, true)) &&
+		    !backlog_hold(api, 0, owner_of(st), st->port))
+			stream_finish(st, ECONNREFUSED);
 		return;
 	}
 	st->sid = stream_open(api->cfg.sessions, names_identity(api->names, st->hit), st->hit,
@@ -392,8 +398,9 @@ static void on_ready(void *arg, uint32_t events, struct pn_time now)
 
 /* Events of the session layer ---------------------------------------------- */
 
+/* Return: descriptor, or the reason to refuse; PN_EAGAIN: it has to wait for the program */
 static int incoming_connect(struct api *api, const struct stream_info *info,
-			    struct pn_wire_name *name, uid_t *uid)
+			    struct pn_wire_name *name, uid_t *uid, bool may_wait)
 {
 	int fd;
 
@@ -408,11 +415,14 @@ static int incoming_connect(struct api *api, const struct stream_info *info,
 	fd = listener_connect(api, NULL, name, uid);
 	if (fd >= 0)
 		return fd;
+	if (fd == -EAGAIN && may_wait)
+		return PN_EAGAIN;
 	api->count[fd == -EAGAIN ? API_N_REFUSED_BACKLOG : API_N_REFUSED_NOBODY]++;
 	return PN_EREFUSED;
 }
 
-static void on_incoming(struct api *api, const struct session_event *ev)
+/* Return: false if the backlog is full and it @may_wait */
+static bool incoming_try(struct api *api, stream_id sid, bool may_wait)
 {
 	struct session_set *set = api->cfg.sessions;
 	struct api_cred cred = { .pid = 0 };
@@ -421,22 +431,23 @@ static void on_incoming(struct api *api, const struct session_event *ev)
 	struct stream *st;
 	int fd;
 
-	if (!stream_info(set, ev->stream, &info))
-		return;
-	names_learn(api->names, info.id);
-	fd = incoming_connect(api, &info, &name, &cred.uid);
+	if (!stream_info(set, sid, &info))
+		return true;
+	fd = incoming_connect(api, &info, &name, &cred.uid, may_wait);
+	if (fd == PN_EAGAIN)
+		return false;
 	if (fd < 0) {
-		stream_refuse(set, ev->stream, fd, api->now);
-		return;
+		stream_refuse(set, sid, fd, api->now);
+		return true;
 	}
 	st = stream_new(api, fd, &cred, LOOP_IN);
 	if (!st) {
-		stream_refuse(set, ev->stream, PN_EFULL, api->now);
-		return;
+		stream_refuse(set, sid, PN_EFULL, api->now);
+		return true;
 	}
 	api->count[API_N_STREAMS_IN]++;
 	st->incoming = true;
-	st->sid = ev->stream;
+	st->sid = sid;
 	st->port = info.port;
 	st->local_port = info.peer_port;
 	memcpy(st->hit, info.hit, sizeof(st->hit));
@@ -444,8 +455,35 @@ static void on_incoming(struct api *api, const struct session_event *ev)
 	if (!keytab_insert(&api->keys, &st->node))
 		memset(st->node.key, 0, sizeof(st->node.key));
 	st->state = ST_OPEN;
-	stream_accept(set, ev->stream, owner_of(st), api->now);
+	stream_accept(set, sid, owner_of(st), api->now);
 	api_stream_pump(st, PUMP_OUT);
+	return true;
+}
+
+static void on_incoming(struct api *api, stream_id sid)
+{
+	struct stream_info info;
+
+	if (!stream_info(api->cfg.sessions, sid, &info))
+		return;
+	names_learn(api->names, info.id);
+	if ((backlog_busy(api, info.port) || !incoming_try(api, sid, true)) &&
+	    !backlog_hold(api, sid, 0, info.port)) {
+		api->count[API_N_REFUSED_BACKLOG]++;
+		stream_refuse(api->cfg.sessions, sid, PN_EREFUSED, api->now);
+	}
+}
+
+bool api_stream_retry(struct api *api, const struct held *held, bool last)
+{
+	struct stream *st;
+
+	if (held->sid)
+		return incoming_try(api, held->sid, !last);
+	st = stream_at(api, held->owner);
+	if (!st || st->state != ST_CONNECTING)
+		return true;
+	return connect_local(st, !last);
 }
 
 /* The far side reads no more: neither may the program write */
@@ -483,7 +521,11 @@ void api_stream_on_event(struct api *api, const struct session_event *ev)
 	struct stream *st;
 
 	if (ev->kind == STREAM_EV_INCOMING) {
-		on_incoming(api, ev);
+		on_incoming(api, ev->stream);
+		return;
+	}
+	if (ev->kind == STREAM_EV_RESET && !ev->owner && backlog_drop(api, ev->stream)) {
+		stream_refuse(api->cfg.sessions, ev->stream, PN_ERESET, api->now);
 		return;
 	}
 	st = stream_at(api, ev->owner);

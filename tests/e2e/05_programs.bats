@@ -268,6 +268,58 @@ served()
 	done
 }
 
+# A server that takes its time, with room for one, and forty that come at once: none is refused
+# (some go away before), whether they come over PeerNet, from the same node, or over the kernel's
+# network
+@test "who finds the backlog full waits" {
+	local mode
+	for mode in native shim local kernel; do
+		cat >slow.py <<-'END'
+			import socket, time
+			with socket.create_server(("", 7105), backlog=1) as s:
+			    while True:
+			        c, _ = s.accept()
+			        with c:
+			            try:
+			                c.sendall(c.recv(100))
+			            except OSError:
+			                pass
+			        time.sleep(0.005)
+		END
+		server "${mode/[lk]*/shim}" 7105 python3 -u slow.py
+		cat >many.py <<-'END'
+			import socket, sys, threading, time
+			bad = []
+			def one(i):
+			    if i % 4 == 3:  # goes away while it waits
+			        with socket.socket() as s:
+			            s.setblocking(False)
+			            s.connect_ex((sys.argv[1], 7105))
+			            time.sleep(0.03)
+			            return
+			    try:
+			        with socket.create_connection((sys.argv[1], 7105), timeout=20) as s:
+			            s.sendall(b"%d" % i)
+			            assert s.recv(100) == b"%d" % i
+			    except Exception as e:
+			        bad.append(repr(e))
+			all = [threading.Thread(target=one, args=(i,)) for i in range(40)]
+			for t in all:
+			    t.start()
+			for t in all:
+			    t.join()
+			sys.exit("\n".join(bad) or 0)
+		END
+		case $mode in
+		local) on B timeout 30 "$PN_BUILD/pnrun" python3 many.py "$B_NAME" ;;
+		kernel) on B timeout 30 python3 many.py 127.0.0.1 ;;
+		*) client $mode python3 many.py "$(host $mode)" ;;
+		esac
+		server_stop
+	done
+	ctl B --json counters | jq -e '.counters.api_refused_backlog_full == 0'
+}
+
 @test "errors that programs understand" {
 	run client shim curl -sS "http://$B_NAME:81/"
 	[ "$status" -eq 7 ]
