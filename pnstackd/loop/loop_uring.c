@@ -17,7 +17,9 @@
  * aside, for good, into an epoll set, which io_uring polls as one descriptor.
  *
  * A poll in flight holds the file: its peer would not see it closed.  So the
- * removal on deletion is handed to the kernel at once.
+ * removal on deletion is handed to the kernel at once.  The kernel refuses it
+ * (EALREADY) while the poll is being looked at again, because something has woken
+ * it up; if that comes to nothing the poll stays.  So it is asked again.
  *
  * Sends: one request each; a whole batch enters the kernel by one call, together
  * with the wait.  They complete inline as a rule.
@@ -44,7 +46,7 @@
 /* what user data points to, in its two low bits */
 #define TAG_WATCH	0u
 #define TAG_SEND	1u
-#define TAG_NONE	2u
+#define TAG_REMOVE	2u	/* a watch: but see remove_done() */
 #define TAG_ASIDE	3u	/* nothing: the epoll set */
 #define TAG_MASK	3u
 
@@ -204,7 +206,7 @@ static void uring_disarm(struct loop *loop, struct loop_watch *w)
 	PN_ASSERT(w->armed);
 	PN_ASSERT(sqe);
 	io_uring_prep_poll_remove(sqe, (uintptr_t)w | TAG_WATCH);
-	io_uring_sqe_set_data64(sqe, TAG_NONE);
+	io_uring_sqe_set_data64(sqe, (uintptr_t)w | TAG_REMOVE);
 }
 
 static int uring_watch_add(struct loop *loop, struct loop_watch *w)
@@ -296,6 +298,14 @@ static int uring_watch_done(struct loop *loop, struct loop_watch *w, int res, st
 	return n;
 }
 
+/* The watch may be no more, unless the removal was too early: the completion of
+ * its poll, which frees it, is still to come then. */
+static void remove_done(struct loop *loop, struct loop_watch *w, int res)
+{
+	if (res == -EALREADY && w->armed)
+		uring_disarm(loop, w);
+}
+
 /* One at a time: a callback may delete any other watch. */
 static int aside_reap(struct loop *loop, struct pn_time now)
 {
@@ -353,7 +363,8 @@ static int uring_reap(struct loop *loop)
 		case TAG_ASIDE:
 			n += aside_reap(loop, now);
 			break;
-		default:
+		case TAG_REMOVE:
+			remove_done(loop, at, res);
 			break;
 		}
 	}

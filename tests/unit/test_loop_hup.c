@@ -4,6 +4,7 @@
 #include "pnstackd/loop/loop.h"
 #include "tests/unit/unit.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -107,9 +108,44 @@ static void test_epoll(void)
 	half_closed(LOOP_EPOLL);
 }
 
+/* A deletion just when something has woken the poll up: the other end must see that the
+ * socket is closed */
+static void deleted_awake(enum loop_kind kind)
+{
+	struct heard h = { .calls = 0 };
+	struct pollfd p = { .events = 0 };
+	const char *why;
+	int fd[2];
+
+	h.loop = loop_new(kind, &why);
+	if (!h.loop && kind == LOOP_URING)
+		return;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(h.loop);
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	h.watch = loop_watch_add(h.loop, fd[0], LOOP_HUP, hear, &h);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(h.watch);
+	wakes(&h);
+	shutdown(fd[0], SHUT_WR);
+	loop_watch_del(h.loop, h.watch);
+	close(fd[0]);
+	wakes(&h);
+	p.fd = fd[1];
+	CU_ASSERT_EQUAL(poll(&p, 1, 0), 1);
+	CU_ASSERT_EQUAL(p.revents, POLLHUP);
+	close(fd[1]);
+	loop_free(h.loop);
+}
+
+static void test_deleted(void)
+{
+	deleted_awake(LOOP_URING);
+	deleted_awake(LOOP_EPOLL);
+}
+
 static CU_TestInfo tests[] = {
 	{ "half-closed, io_uring", test_uring },
 	{ "half-closed, epoll", test_epoll },
+	{ "deleted while being woken up", test_deleted },
 	CU_TEST_INFO_NULL,
 };
 
