@@ -235,6 +235,7 @@ static void conn_up(struct conn *c)
 
 	c->state = CONN_UP;
 	c->active = set->now;
+	dgram_on_up(c);
 	if (c->server) {
 		set->half_open--;
 		c->addr_tag = net_hit_tag(c->hit);

@@ -10,7 +10,10 @@
  *
  * Theory of operation: nothing is sent twice.  A queue per session, bounded in
  * bytes and count, holds what waits for the handshake or the congestion window;
- * a datagram is cut up only as it is sent, by the MTU of that moment.  The
+ * a datagram is cut up only as it is sent, by the MTU of that moment.  One that has
+ * waited for the window too long is dropped: else a program that sends more than the
+ * path takes would fill the queue, and whatever it sends afterwards come as late as
+ * all of the queue needs, which is seconds on a slow or lossy path.  The
  * receiver puts together a few at a time; a slot that is not complete in time is
  * given up, and when all are busy the oldest is.  ngtcp2 drops duplicates, so
  * counting bytes is enough: a peer that sends overlapping pieces spoils only its
@@ -46,6 +49,7 @@ static int enqueue(struct conn *c, uint8_t type, uint16_t src_port, uint16_t dst
 	d->dst_port = dst_port;
 	d->len = (uint32_t)len;
 	d->off = 0;
+	d->late = pn_time_add(c->set->now, DGRAM_LATE_NS);
 	d->msg_id = c->dg_next_id++;
 	if (len)
 		memcpy(d->data, data, len);
@@ -141,6 +145,23 @@ void dgram_sent(struct conn *c)
 	count(c->set, CNT_DGRAM_TX);
 	c->active = c->set->now;
 	pop(c);
+}
+
+void dgram_drop_late(struct conn *c)
+{
+	/* one that has begun is finished: it would be of no use to anybody */
+	while (c->dg_head && !c->dg_head->off && pn_time_due(c->dg_head->late, c->set->now)) {
+		count(c->set, CNT_DGRAM_LATE);
+		pop(c);
+	}
+}
+
+void dgram_on_up(struct conn *c)
+{
+	struct dgram *d;
+
+	for (d = c->dg_head; d; d = d->next)
+		d->late = pn_time_add(c->set->now, DGRAM_LATE_NS);
 }
 
 void dgram_drop(struct conn *c)

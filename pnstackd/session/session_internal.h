@@ -65,6 +65,7 @@
 #define STREAM_ANSWER_LEN	1	/* byte before an accepted stream's data */
 #define DGRAM_QUEUE_BYTES	(1U << 20) /* of one session, going out */
 #define DGRAM_QUEUE_COUNT	4096
+#define DGRAM_LATE_NS		PN_MS(500) /* so long one waits for the congestion window */
 #define DGRAM_IN_BYTES		(16U << 20) /* waiting for session_next_event() */
 #define DGRAM_IN_COUNT		8192
 #define REASM_SLOTS		16	/* datagrams put together at once, a session */
@@ -250,6 +251,7 @@ struct dgram {
 	uint16_t src_port, dst_port;
 	uint32_t len, off;	/* off: bytes sent as fragments */
 	uint32_t msg_id;
+	struct pn_time late;	/* then it is not worth sending any more */
 	uint8_t type;
 	uint8_t data[];
 };
@@ -360,7 +362,8 @@ enum counter {
 	CNT_HANDSHAKE_TIMEOUT, CNT_CLOSED_IDLE, CNT_CLOSED_SILENT, CNT_CLOSED_REDUNDANT,
 	CNT_CLOSED_PEER, CNT_CLOSED_ERROR, CNT_RESTARTED,
 	CNT_STREAM_TABLE_FULL, CNT_STREAM_BAD_HEADER,
-	CNT_DGRAM_TX, CNT_DGRAM_RX, CNT_DGRAM_QUEUE_FULL, CNT_DGRAM_TOO_BIG, CNT_DGRAM_BAD,
+	CNT_DGRAM_TX, CNT_DGRAM_RX, CNT_DGRAM_QUEUE_FULL, CNT_DGRAM_LATE, CNT_DGRAM_TOO_BIG,
+	CNT_DGRAM_BAD,
 	CNT_DGRAM_REASM_FULL, CNT_DGRAM_REASM_TIMEOUT, CNT_DGRAM_IN_FULL, CNT_DGRAM_LOST,
 	CNT_NOTICE_LIMITED, CNT_HELLO_BAD, CNT_NO_MEMORY, CNT_COUNT
 };
@@ -514,6 +517,8 @@ void stream_on_conn_gone(struct stream *s, int err, bool may_redial);
 /** dgram_frame() - header and span of what to send next; Return: vectors, 0 if none */
 size_t dgram_frame(struct conn *c, uint8_t hdr[16], ngtcp2_vec vec[2], size_t room);
 void dgram_sent(struct conn *c);	/* what dgram_frame() gave is in a packet */
+void dgram_on_up(struct conn *c);	/* from now on what waits can leave */
+void dgram_drop_late(struct conn *c);	/* what has waited too long */
 void dgram_drop(struct conn *c);	/* what dgram_frame() gave cannot be sent */
 void dgram_on_frame(struct conn *c, const uint8_t *data, size_t len);
 void dgram_expire(struct conn *c);

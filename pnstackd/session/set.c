@@ -286,6 +286,7 @@ static const char *const counter_names[] = {
 	[CNT_DGRAM_TX] = "datagram_tx",
 	[CNT_DGRAM_RX] = "datagram_rx",
 	[CNT_DGRAM_QUEUE_FULL] = "datagram_drop_queue",
+	[CNT_DGRAM_LATE] = "datagram_drop_late",
 	[CNT_DGRAM_TOO_BIG] = "datagram_drop_size",
 	[CNT_DGRAM_BAD] = "datagram_drop_malformed",
 	[CNT_DGRAM_REASM_FULL] = "datagram_drop_reassembly_full",

@@ -132,6 +132,7 @@ static enum outcome fill_dgrams(struct packet *p)
 	struct conn *c = p->c;
 	enum outcome o = MORE;
 
+	dgram_drop_late(c);
 	if (!p->guarded && (c->hello_pending || c->dg_head))
 		o = write_guard(p);
 	if (o == MORE && c->hello_pending)

@@ -150,6 +150,28 @@ static void test_share(void)
 	world_fini(&w);
 }
 
+/* After far more than the path takes, one datagram more does not wait for seconds. */
+static void test_late(void)
+{
+	begin();
+	w.delay_ns = PN_MS(30);
+	w.loss_permille = 50;
+	for (int i = 0; i < 4000; i++) {	/* ms; 8 Mbit/s */
+		(void)send_to(0, 53, 1000, false);
+		world_run(&w, PN_MS(1), NULL);
+	}
+	CU_ASSERT_TRUE(world_counter(&w, 0, "datagram_drop_late") > 100);
+	CU_ASSERT_TRUE(the_app.dgram_count[1] > 100);
+	world_run(&w, PN_MS(600), NULL);
+	w.loss_permille = 0;
+	the_app.dgram_count[1] = 0;
+	CU_ASSERT_EQUAL(send_to(0, 53, 77, false), 0);
+	world_run(&w, PN_MS(100), NULL);
+	CU_ASSERT_EQUAL(the_app.dgram_count[1], 1);
+	CU_ASSERT_EQUAL(the_app.dgram_len[1], 77);
+	world_fini(&w);
+}
+
 static CU_TestInfo tests[] = {
 	{ "sizes from 0 to 65507", test_sizes },
 	{ "there and back", test_reply },
@@ -158,6 +180,7 @@ static CU_TestInfo tests[] = {
 	{ "loss", test_loss },
 	{ "MTU falls", test_mtu },
 	{ "datagrams and a stream share", test_share },
+	{ "what has waited too long is dropped", test_late },
 	CU_TEST_INFO_NULL,
 };
 
