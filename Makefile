@@ -116,7 +116,7 @@ INSTALLED := $(DAEMON:%=755:%:$(SBINDIR)) $(patsubst %,755:%:$(BINDIR),$(TOOL_BI
 		644:$(B)/peernet.pc:$(LIBDIR)/pkgconfig) \
 	$(patsubst pnstackd/%.in,644:$(B)/%:$(UNITDIR),$(wildcard pnstackd/*.service.in))
 
-.PHONY: all check unit sim soak soak-e2e numbers fuzz e2e demo deps deps-test asan tidy cppcheck \
+.PHONY: all check unit sim soak soak-e2e numbers bench-shim fuzz e2e demo deps deps-test asan tidy cppcheck \
 	check-layers lint-man install uninstall dist clean help found FORCE
 .DELETE_ON_ERROR .SECONDARY:
 
@@ -186,6 +186,10 @@ $(TOOL_BIN): $(B)/%: $(B)/obj/tools/%.o $(B)/tools-common.a $(B)/libpeernet.a
 	$(call say,LD)
 	$(Q)$(LINK) -o $@ $^ $(JANSSON_LIBS) -lm
 
+$(B)/sockrate: $(B)/obj/tests/bench/sockrate.o
+	$(call say,LD)
+	$(Q)$(LINK) -o $@ $^ -lpthread
+
 $(EXAMPLE_BIN): $(B)/example-%: $(B)/obj/libpeernet/examples/%.o $(B)/libpeernet.a
 	$(call say,LD)
 	$(Q)$(LINK) -o $@ $^
@@ -209,6 +213,8 @@ soak-e2e: all ## 225 daemons: 30 die, 30 cables move, under downloads; SEED=N
 	@GRID_TOPOLOGY=$(CURDIR)/tests/topologies/grid4-0225.json GRID_SEED=$(or $(SEED),1) \
 		GRID_KILLS=30 GRID_MOVES=30 GRID_GETS=8 GRID_BYTES=10000000 \
 		tests/report.sh soak-e2e tests/e2e/inside.sh bats -t tests/e2e/09_grid.bats
+bench-shim: all $(B)/sockrate ## what sockets over the shim cost beside native ones
+	@tests/e2e/inside.sh tests/bench/shim.sh
 fuzz: $(FUZZ_BIN) ## replay the corpus and mutations of it into each parser
 	@rc=0; for f in $(FUZZERS); do mkdir -p $(B)/corpus/$$f; \
 		tests/report.sh fuzz-$$f $(B)/fuzz-$$f $(if $(FUZZ),-runs=,-n )$(or \

@@ -19,7 +19,7 @@
 
 #define POOL_COUNT	2048	/* packets; 3.5 MB at 1,536 bytes */
 #define POOL_SIZE	1536	/* bytes: an Ethernet frame */
-#define SOCKET_MAX	4096	/* of local programs */
+#define SOCKET_MAX	32768	/* of local programs */
 
 #define LIMIT(key_, default_) (uint32_t)((key_) ? (key_) : (default_))
 

@@ -58,7 +58,7 @@
 #define SENDBUF_TOTAL		(512U << 20) /* beyond, streams get SENDBUF_LOW */
 #define SENDBUF_LOW		(32U << 10)
 #define GUARD_WINDOW		65536	/* bytes of the stream that guards datagrams */
-#define PEER_STREAMS		1024	/* that one peer may have open to us */
+#define PEER_STREAMS		12288	/* that one peer may have open to us */
 #define CHUNK_MIN		4096	/* bytes of memory of a buffer's chunk */
 #define CHUNK_MAX		65536
 #define STREAM_HDR_LEN		6	/* bytes before a dialled stream's data */

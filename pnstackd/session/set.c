@@ -18,7 +18,7 @@ void session_config_default(struct session_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
 	cfg->session_max = 1024;
-	cfg->stream_max = 8192;
+	cfg->stream_max = 32768;
 	cfg->window_max = 4U << 20;
 	cfg->idle_ns = PN_S(60);
 	cfg->cc = SESSION_CC_CUBIC;
