@@ -244,6 +244,8 @@ int pn_client_fill(struct pn_client *c, int fd, const uint8_t key[16])
 int pn_client_filled(struct pn_client *c, int fd, const uint8_t key[16], int sndbuf)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT | POLLRDHUP };
+	socklen_t len = sizeof(int);
+	int unread;
 
 	if (c->sys->poll(&p, 1, 0) < 0)
 		return -errno;
@@ -254,9 +256,11 @@ int pn_client_filled(struct pn_client *c, int fd, const uint8_t key[16], int snd
 	if (sndbuf <= 0)
 		sndbuf = NORMAL_SNDBUF;
 	c->sys->setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
-	if (p.revents & (POLLRDHUP | POLLHUP | POLLERR))
-		return pn_client_error(c, fd, key);
-	return 0;
+	if (!(p.revents & (POLLRDHUP | POLLHUP | POLLERR)))
+		return 0;
+	/* The filler that nobody read has left an error, which says nothing */
+	c->sys->getsockopt(fd, SOL_SOCKET, SO_ERROR, &unread, &len);
+	return pn_client_error(c, fd, key);
 }
 
 /* Was the stream made by another daemon than the one that answers now?  A daemon that

@@ -276,6 +276,19 @@ static void on_ready(void *arg, uint32_t events, struct pn_time now)
 		dgram_free(d);
 }
 
+/* A program that has just closed a socket may have its port again, though we have not yet
+ * been told by the loop */
+static void release_port(struct api *api, uint16_t port)
+{
+	struct dgram *d, *next;
+
+	for (d = *port_chain(api, port); d; d = next) {
+		next = d->port_next;
+		if (d->port == port && !take(d, API_BATCH))
+			dgram_free(d);
+	}
+}
+
 /* Messages on the connector ------------------------------------------------ */
 
 int dgram_new(struct api *api, int fd, const uint8_t key[16], const struct api_cred *cred)
@@ -321,6 +334,7 @@ int dgram_bind(struct api *api, struct key_node *n, const struct api_cred *cred,
 		api->count[API_N_DENIED]++;
 		return -EACCES;
 	}
+	release_port(api, port);
 	r = bind_port(d, port, flags & PN_LISTEN_REUSEPORT);
 	if (r == 0)
 		*bound = d->port;

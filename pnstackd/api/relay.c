@@ -118,17 +118,46 @@ static void pass_on(struct relay_side *to, const uint8_t *data, size_t len)
 	memcpy(to->buf, data + n, to->len);
 }
 
-/* From one side to the other.  Return: false if @from broke it off */
-static bool move(struct relay_side *from, struct relay_side *to)
+/* Nobody reads there.  Whoever writes here learns it by that: the first bytes are lost,
+ * then it finds the stream broken.
+ * @some:	Bytes have been lost already
+ * Return: false if it broke it off */
+static bool move_away(struct relay_side *from, bool some)
 {
 	struct api *api = from->relay->api;
+	ssize_t n = recv(from->fd, api->scratch, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	some = some || n > 0;
+	/* First, so that whoever waits in write() is not let through */
+	if (some)
+		shutdown(from->fd, SHUT_RD);
+	while (n > 0)
+		n = recv(from->fd, api->scratch, RELAY_BUF, MSG_DONTWAIT);
+	from->eof = some || n == 0;
+	return from->eof || errno == EAGAIN || errno == EINTR;
+}
+
+/* Has it closed with bytes unread?  Then its sender shall see a reset */
+static bool is_reset(const struct relay_side *s)
+{
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	return !getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len) && err == ECONNRESET;
+}
+
+/* From one side to the other.  Return: the side that broke it off, or NULL */
+static struct relay_side *move(struct relay_side *from, struct relay_side *to)
+{
+	struct api *api = from->relay->api;
+	bool was_shut = to->shut;
 	int round;
 
 	for (round = 0; round < API_IO_ROUNDS && !from->eof && !to->shut; round++) {
 		ssize_t n;
 
 		if (to->len && !flush_side(to))
-			return true;
+			return NULL;
 		if (to->shut)
 			break;
 		n = recv(from->fd, api->scratch, RELAY_BUF, MSG_DONTWAIT);
@@ -138,25 +167,22 @@ static bool move(struct relay_side *from, struct relay_side *to)
 		} else if (n == 0) {
 			from->eof = true;
 		} else if (errno == EAGAIN) {
-			return true;
+			return NULL;
 		} else if (errno != EINTR) {
-			return false;
+			return from;
 		}
 	}
 	if (to->len && !flush_side(to))
-		return true;
+		return NULL;
 	if (from->eof && !to->shut) {
 		shutdown(to->fd, SHUT_WR);
 		to->shut = true;
 	}
-	if (to->shut && !from->eof) {
-		/* Nobody reads there: whoever writes here shall learn it. */
-		while (recv(from->fd, api->scratch, RELAY_BUF, MSG_DONTWAIT) > 0)
-			;
-		shutdown(from->fd, SHUT_RD);
-		from->eof = true;
-	}
-	return true;
+	if (!to->shut || from->eof)
+		return NULL;
+	if (!was_shut && is_reset(to))
+		return to;
+	return move_away(from, !was_shut) ? NULL : from;
 }
 
 static void wants(struct relay_side *s)
@@ -178,11 +204,12 @@ static void wants(struct relay_side *s)
 static void pump(struct relay *r)
 {
 	struct relay_side *a = &r->side[0], *b = &r->side[1];
+	struct relay_side *broken = move(a, b);
 
-	if (!move(a, b)) {
-		relay_break(a);
-	} else if (!move(b, a)) {
-		relay_break(b);
+	if (!broken)
+		broken = move(b, a);
+	if (broken) {
+		relay_break(broken);
 	} else if (a->eof && b->eof && a->shut && b->shut) {
 		relay_free(r);
 	} else {

@@ -17,6 +17,24 @@
 
 #include "pnstackd/api/stream_int.h"
 
+/* From the program to nowhere.  Return: false if the program broke it off */
+static bool pump_away(struct stream *st)
+{
+	bool some = !st->out_done || st->sent != st->sent_at_fin;
+	uint8_t *scratch = st->api->scratch;
+	ssize_t n = recv(st->fd, scratch, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	some = some || n > 0;
+	/* First, so that whoever waits in write() is not let through */
+	if (some)
+		shutdown(st->fd, SHUT_RD);
+	/* What is unread when we close would read as a reset there. */
+	while (n > 0)
+		n = recv(st->fd, scratch, API_SCRATCH, MSG_DONTWAIT);
+	st->in_done = st->in_done || some || n == 0;
+	return st->in_done || errno == EAGAIN || errno == EINTR;
+}
+
 /* From the program into the session.  Return: false if the program broke it off */
 static bool pump_in(struct stream *st)
 {
@@ -24,6 +42,8 @@ static bool pump_in(struct stream *st)
 	int round;
 
 	st->in_full = false;
+	if (st->stopped)
+		return pump_away(st);
 	for (round = 0; round < API_IO_ROUNDS && !st->in_done && !st->reset_err; round++) {
 		size_t len = 0;
 		uint8_t *space = stream_write_space(set, st->sid, &len);
@@ -69,6 +89,7 @@ static void pump_out(struct stream *st)
 			if (fin) {
 				shutdown(st->fd, SHUT_WR);
 				st->out_done = true;
+				st->sent_at_fin = st->sent;
 			}
 			return;
 		}
@@ -109,6 +130,7 @@ static uint32_t stream_wants(const struct stream *st)
 
 void api_stream_pump(struct stream *st, unsigned int what)
 {
+	bool fin_told = st->out_done;
 	struct api *api = st->api;
 
 	PN_ASSERT(st->state == ST_OPEN);
@@ -119,7 +141,9 @@ void api_stream_pump(struct stream *st, unsigned int what)
 			api_stream_want(st, LOOP_OUT);   /* first what came before it */
 			return;
 		}
-		errs_keep(&api->errs, st->node.key, st->node.uid, st->reset_err, api->now);
+		/* After the end a reset is no news, as with TCP */
+		if (!fin_told)
+			errs_keep(&api->errs, st->node.key, st->node.uid, st->reset_err, api->now);
 		api_stream_free(st);
 		return;
 	}

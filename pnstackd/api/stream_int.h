@@ -29,6 +29,8 @@ struct stream {
 	struct relay_end local;    /* fd >= 0: the other program on this node */
 	bool in_done, out_done;
 	bool in_full;              /* the session's buffer is full */
+	bool stopped;              /* the far side reads no more; nothing sent since its end */
+	uint64_t sent_at_fin;      /* bytes sent when its end came */
 	bool out_full;             /* the program's buffer is full */
 	int reset_err;             /* errno of a reset from afar */
 	const char *broken;        /* what ended it before its time; NULL: nothing */

@@ -11,8 +11,8 @@
  *               hang-up only
  *   DRAIN       the outcome is known and the filler is read away: exactly as many bytes
  *               as PN_OP_FILLER told (it may come before the header, or later).  On
- *               failure our side is shut down first, so that whoever sees POLLOUT sees
- *               POLLRDHUP with it, never a short success
+ *               failure it is not read: closing over it makes the program's poll() say
+ *               POLLERR and POLLHUP at once, as after a refused connect() of TCP
  *   OPEN        bytes flow; in_done: nothing comes from the program any more; out_done:
  *               nothing goes to it any more; both: the end
  *
@@ -188,7 +188,7 @@ static void stream_drain(struct stream *st)
 		api_stream_want(st, LOOP_HUP);
 		return;
 	}
-	while (st->filler_left) {
+	while (st->filler_left && !st->outcome) {
 		ssize_t n = recv(st->fd, api->scratch, pn_min(st->filler_left, API_SCRATCH),
 				 MSG_DONTWAIT);
 
@@ -223,10 +223,8 @@ static void stream_finish(struct stream *st, int err)
 	if (st->flags & PN_WIRE_F_FILLER) {
 		st->outcome = err;
 		st->state = ST_DRAIN;
-		if (err) {
+		if (err)
 			errs_keep(&api->errs, st->node.key, st->cred.uid, err, api->now);
-			shutdown(st->fd, SHUT_WR);
-		}
 		stream_drain(st);
 		return;
 	}
@@ -486,19 +484,18 @@ bool api_stream_retry(struct api *api, const struct held *held, bool last)
 	return connect_local(st, !last);
 }
 
-/* The far side reads no more: neither may the program write */
+/* The far side reads no more: neither may the program write.  After the far side's end,
+ * when both come from a close(), it learns that as with TCP, by writing: the first bytes
+ * are lost, what comes after finds the stream broken.  (Until then its poll() says nothing
+ * of a hang-up.) */
 static void on_stopped(struct stream *st)
 {
 	struct api *api = st->api;
 
-	/* What is unread when we close would read as a reset there. */
-	while (recv(st->fd, api->scratch, API_SCRATCH, MSG_DONTWAIT) > 0)
-		;
-	shutdown(st->fd, SHUT_RD);
 	st->broken = "stopped by the other side";
-	st->in_done = true;
+	st->stopped = true;
 	stream_shutdown(api->cfg.sessions, st->sid, api->now);
-	api_stream_pump(st, PUMP_OUT);
+	api_stream_pump(st, PUMP_IN | PUMP_OUT);
 }
 
 static void on_reset(struct stream *st, int code)

@@ -50,7 +50,7 @@
 #define HALF_OPEN_MAX		256	/* handshakes pending: no more */
 #define DIAL_IN_RATE		1000	/* new handshakes a second, and burst */
 #define RESET_RATE		200	/* stateless resets a second, and burst */
-#define NOTICE_RATE		100	/* unreachable notices a second, a session */
+#define NOTICE_RATE		1000	/* unreachable notices a second, a session */
 #define CONN_WINDOW		(64U << 20) /* bytes, credited on arrival */
 #define STREAM_WINDOW		(256U << 10) /* bytes, to begin with */
 #define SENDBUF_MIN		(256U << 10) /* bytes a stream may always buffer */
