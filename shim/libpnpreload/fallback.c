@@ -146,12 +146,13 @@ static int replace_one(int fd, int with, bool epoll)
 }
 
 /* What AF_UNIX keeps for real and the new one should have too */
-static void carry_options(int from, int to)
+void carry_options(int from, int to)
 {
-	static const int names[] = { SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO };
+	static const int names[] = { SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SO_RCVLOWAT };
 	union {
 		struct linger linger;
 		struct timeval time;
+		int number;
 	} value;
 	socklen_t len;
 	size_t i;
@@ -229,6 +230,10 @@ static void adopt_options(struct sock *s, int fd)
 		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER }, { IPPROTO_IPV6, IPV6_RECVTCLASS },
 		{ IPPROTO_IP, IP_PKTINFO }, { IPPROTO_IP, IP_TOS }, { IPPROTO_IP, IP_RECVERR },
 		{ IPPROTO_IP, IP_MTU_DISCOVER }, { IPPROTO_TCP, TCP_NODELAY },
+		{ SOL_SOCKET, SO_PRIORITY }, { SOL_SOCKET, SO_MARK },
+		{ IPPROTO_IPV6, IPV6_UNICAST_HOPS }, { IPPROTO_IPV6, IPV6_RECVHOPLIMIT },
+		{ IPPROTO_IPV6, IPV6_DONTFRAG }, { IPPROTO_IP, IP_TTL },
+		{ IPPROTO_IP, IP_RECVTOS }, { IPPROTO_IP, IP_RECVTTL },
 	};
 	bool stream = s->kind == SOCK_STREAMS;
 	socklen_t len;
@@ -239,6 +244,16 @@ static void adopt_options(struct sock *s, int fd)
 		len = sizeof(v);
 		if (!real()->getsockopt(fd, names[i][0], names[i][1], &v, &len))
 			opt_set(&s->opts, stream, names[i][0], names[i][1], &v, len);
+	}
+	/* The kernel tells twice of what was set */
+	for (i = 0; i < 2; i++) {
+		int name = i ? SO_SNDBUF : SO_RCVBUF;
+
+		len = sizeof(v);
+		if (real()->getsockopt(fd, SOL_SOCKET, name, &v, &len))
+			continue;
+		v /= 2;
+		opt_set(&s->opts, stream, SOL_SOCKET, name, &v, len);
 	}
 }
 
@@ -270,7 +285,7 @@ static void adopt_port(struct sock *s, int fd)
 
 struct sock *sock_adopt(int fd)
 {
-	int domain = 0, type = 0, newfd = -1, err = 0;
+	int domain = 0, type = 0, newfd = -1, err = 0, saved = errno;
 	struct sock *s;
 
 	if (!sock_facts(fd, &domain, &type))
@@ -300,6 +315,7 @@ struct sock *sock_adopt(int fd)
 		return NULL;
 	}
 	fd_bind(fd, s);
+	errno = saved;
 	trace(fd, "taken over from the kernel");
 	return s;
 }

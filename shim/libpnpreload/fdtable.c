@@ -124,8 +124,11 @@ struct sock *sock_new(enum sock_kind kind, int domain)
 	atomic_store(&s->live_fd, -1);
 	atomic_store(&s->in_epoll, false);
 	atomic_store(&s->eof_asked, false);
+	atomic_store(&s->shut, 0);
+	atomic_store(&s->unannounced, false);
 	s->awaits_answer = false;
 	s->reset = false;
+	s->carries = false;
 	s->daemon = 0;
 	s->owner = 0;
 	memset(&s->opts, 0, sizeof(s->opts));

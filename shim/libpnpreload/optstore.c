@@ -23,6 +23,7 @@
 #define OPT_RCVBUF_DEFAULT	131072	/* bytes: TCP's default */
 #define OPT_MSS			1220	/* bytes: IPv6's smallest MTU */
 #define OPT_MTU			1280	/* bytes */
+#define OPT_TCP_INFO_LEN	232	/* bytes: as of Linux 5.5 */
 
 static const struct opt {
 	int level;
@@ -82,11 +83,11 @@ static const struct opt {
 	{ IPPROTO_IP, IP_FREEBIND, 0, OPT_BOOL | OPT_BYTE },
 	{ IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0, OPT_BOOL | OPT_BYTE },
 	{ IPPROTO_IP, IP_MULTICAST_TTL, 1, OPT_DGRAM | OPT_BYTE },
-	{ IPPROTO_IP, IP_MULTICAST_LOOP, 1, OPT_BOOL | OPT_DGRAM | OPT_BYTE },
+	{ IPPROTO_IP, IP_MULTICAST_LOOP, 1, OPT_BOOL | OPT_BYTE },
 	{ IPPROTO_IPV6, IPV6_V6ONLY, 0, OPT_BOOL },
 	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64, 0 },
 	{ IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1, OPT_DGRAM },
-	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1, OPT_BOOL | OPT_DGRAM },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1, OPT_BOOL },
 	{ IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_WANT, 0 },
 	{ IPPROTO_IPV6, IPV6_MTU, OPT_MTU, OPT_RDONLY },
 	{ IPPROTO_IPV6, IPV6_DONTFRAG, 0, OPT_BOOL },
@@ -98,6 +99,27 @@ static const struct opt {
 	{ IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, 1, OPT_BOOL },
 	{ IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, 0, 0 },
 	{ IPPROTO_IPV6, IPV6_FREEBIND, 0, OPT_BOOL },
+	/* without an effect here, or anywhere for what they are set on */
+	{ IPPROTO_IP, IP_TRANSPARENT, 0, OPT_BOOL | OPT_BYTE },
+	{ IPPROTO_IP, IP_MULTICAST_ALL, 1, OPT_BOOL | OPT_BYTE },
+	{ IPPROTO_IP, IP_MINTTL, 0, OPT_BYTE },
+	{ IPPROTO_IP, IP_PASSSEC, 0, OPT_BOOL | OPT_BYTE },
+	{ IPPROTO_IP, IP_RETOPTS, 0, OPT_BOOL | OPT_BYTE },
+	{ IPPROTO_IP, IP_RECVFRAGSIZE, 0, OPT_BOOL | OPT_BYTE },
+	{ IPPROTO_IP, IP_CHECKSUM, 0, OPT_BOOL | OPT_BYTE },
+	{ IPPROTO_IPV6, IPV6_TRANSPARENT, 0, OPT_BOOL },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_ALL, 1, OPT_BOOL },
+	{ IPPROTO_IPV6, IPV6_MULTICAST_IF, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_MINHOPCOUNT, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 0, OPT_BOOL },
+	{ IPPROTO_IPV6, IPV6_RECVRTHDR, 0, OPT_BOOL },
+	{ IPPROTO_IPV6, IPV6_RECVHOPOPTS, 0, OPT_BOOL },
+	{ IPPROTO_IPV6, IPV6_RECVDSTOPTS, 0, OPT_BOOL },
+	{ IPPROTO_IPV6, IPV6_RECVPATHMTU, 0, OPT_BOOL },
+	{ IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 0, OPT_BOOL },
+	{ IPPROTO_IP, IP_UNICAST_IF, 0, 0 },
+	{ IPPROTO_IPV6, IPV6_UNICAST_IF, 0, 0 },
+	{ IPPROTO_TCP, TCP_TX_DELAY, 0, OPT_STREAM },
 };
 
 static_assert(PN_ARRAY_LEN(opt_table) <= OPT_MAX, "a bit and a value each");
@@ -209,6 +231,8 @@ static int opt_copy_out(const void *from, size_t from_len, void *value, socklen_
  * pass shorter structures than ours, of older kernels: copy what fits. */
 static int opt_get_tcp_info(void *value, socklen_t *len)
 {
+	static_assert(sizeof(struct tcp_info) <= OPT_TCP_INFO_LEN, "the C library's is older");
+	uint8_t all[OPT_TCP_INFO_LEN] = { 0 };
 	struct tcp_info info = {
 		.tcpi_state = TCP_ESTABLISHED,
 		.tcpi_snd_mss = OPT_MSS,
@@ -223,7 +247,9 @@ static int opt_get_tcp_info(void *value, socklen_t *len)
 		.tcpi_reordering = 3,
 	};
 
-	return opt_copy_out(&info, sizeof(info), value, len);
+	/* What newer kernels tell besides is 0 */
+	memcpy(all, &info, sizeof(info));
+	return opt_copy_out(all, sizeof(all), value, len);
 }
 
 int opt_get(const struct opt_store *s, bool stream, int level, int name, void *value,
@@ -251,6 +277,28 @@ int opt_get(const struct opt_store *s, bool stream, int level, int name, void *v
 		return opt_copy_out(&byte, 1, value, len);
 	}
 	return opt_copy_out(&v, sizeof(v), value, len);
+}
+
+bool opt_knows(bool stream, int level, int name)
+{
+	return opt_fits(opt_find(level, name), stream);
+}
+
+bool opt_is_switch(bool stream, int level, int name)
+{
+	size_t i = opt_find(level, name);
+
+	return opt_fits(i, stream) && opt_table[i].flags & OPT_BOOL;
+}
+
+bool opt_stored(const struct opt_store *s, int level, int name, int *value)
+{
+	size_t i = opt_find(level, name);
+
+	if (i == OPT_NONE || !opt_is_set(s, i))
+		return false;
+	*value = opt_table[i].flags & OPT_DOUBLE ? s->value[i] / 2 : s->value[i];
+	return true;
 }
 
 int opt_int(const struct opt_store *s, int level, int name)

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define OPT_MAX		96	/* options known at most */
+#define OPT_MAX		128	/* options known at most */
 #define OPT_CC_LEN	16	/* bytes of a congestion control's name */
 
 /**
@@ -45,6 +45,15 @@ int opt_get(const struct opt_store *s, bool stream, int level, int name, void *v
 
 /** opt_is_ours() - Does this option live here (else the kernel answers)? */
 bool opt_is_ours(int level, int name);
+
+/** opt_knows() - Does the table have it, for TCP or UDP? */
+bool opt_knows(bool stream, int level, int name);
+
+/** opt_is_switch() - Does the table have it, as one that is on or off? */
+bool opt_is_switch(bool stream, int level, int name);
+
+/** opt_stored() - Has it been set, and to what, as the program passed it? */
+bool opt_stored(const struct opt_store *s, int level, int name, int *value);
 
 /** opt_int() - The value of an option of one integer; its default if unset */
 int opt_int(const struct opt_store *s, int level, int name);

@@ -70,6 +70,10 @@ enum sock_state {
 	SOCK_WAITING,		/* datagrams: for a daemon; see dgram_wait.c */
 };
 
+#define SHUT_READ	1u	/* in struct sock's shut */
+#define SHUT_WRITE	2u
+#define SHUT_FAR	4u	/* the far side had ended when the program shut down */
+
 /**
  * struct sock - What the shim knows about a socket
  * @refs:	Table entries and calls in progress; 0: free
@@ -84,11 +88,14 @@ enum sock_state {
  * @live_fd:	Our end of a listener's liveness pair; -1 none
  * @in_epoll:	The program has put it into an epoll set
  * @eof_asked:	The daemon has told how the stream ended
+ * @shut:	What the program has shut down: SHUT_READ, SHUT_WRITE, SHUT_FAR
+ * @unannounced: connect() has not yet said that it has succeeded
  * @awaits_answer: A blocking connect() was interrupted: four bytes of answer
  *		come before the data
  * @reset:	SO_LINGER is on with 0 s: close() resets
  * @daemon:	Which daemon has the other end, as dm_which(); 0 unknown
  * @owner:	Process that made it; only there close() resets
+ * @carries:	Options that AF_UNIX has were set, for accepted sockets to have
  * @opts:	Options that AF_UNIX has not
  */
 struct sock {
@@ -104,10 +111,13 @@ struct sock {
 	_Atomic int live_fd;
 	_Atomic bool in_epoll;
 	_Atomic bool eof_asked;
+	_Atomic uint8_t shut;
+	_Atomic bool unannounced;
 	bool awaits_answer;
 	bool reset;
 	uint32_t daemon;
 	pid_t owner;
+	bool carries;
 	struct opt_store opts;
 };
 
@@ -280,6 +290,9 @@ struct pn_client *dm_client(void);
  */
 int sock_replace(int fd, struct sock *s, int with);
 
+/** carry_options() - Give a socket what AF_UNIX keeps for real on another */
+void carry_options(int from, int to);
+
 /** sock_fallback() - Make it a real socket of the kernel's, with its options
  * Return: 0 or errno; the table has no entry for it afterwards
  */
@@ -316,15 +329,60 @@ void recover_all(void);
 
 /* --- others ------------------------------------------------------------ */
 
+/* --- optprobe.c -------------------------------------------------------- */
+
+/** optprobe_set() - Would the kernel take this option?
+ * Return: 0 yes; ENOSYS: nobody can be asked; else errno
+ */
+int optprobe_set(const struct sock *s, int level, int name, const void *value, socklen_t len);
+
+/** optprobe_get() - What the kernel says of this option, as it was set
+ * Return: 0 or errno; ENOSYS: nobody can be asked
+ */
+int optprobe_get(const struct sock *s, int level, int name, void *value, socklen_t *len);
+
+/* --- ending.c ---------------------------------------------------------- */
+
 /** stream_eof() - read() has returned 0: was it the end, or a reset?
  * Return: 0 for the end; -1 with errno
  */
 ssize_t stream_eof(struct sock *s, int fd);
 
+/** stream_error() - What SO_ERROR says of a connected stream; errno, once */
+int stream_error(struct sock *s, int fd);
+
+/** stream_far_ended() - Has the far side ended?
+ * stream_is_over() - Has it ended both ways?  TCP knows no peer then */
+bool stream_far_ended(const struct sock *s, int fd);
+bool stream_is_over(const struct sock *s, int fd);
+
+/** stream_broken() - Nobody reads: SIGPIPE unless @flags say no
+ * Return: -1 with EPIPE
+ */
+ssize_t stream_broken(int flags);
+
+/** stream_sent() - What was made of sending with MSG_NOSIGNAL
+ * @ret:	What the kernel said, with errno
+ * @flags:	Without MSG_NOSIGNAL unless the program said so
+ * Return: what TCP would say, with errno
+ */
+ssize_t stream_sent(int fd, ssize_t ret, int flags);
+
+/** stream_tcp_state() - For TCP_INFO */
+int stream_tcp_state(const struct sock *s, int fd);
+
+/* --- connect.c --------------------------------------------------------- */
+
 /** stream_settle() - Finish a connect() in progress if it has ended
  * Return: 0 connected; EINPROGRESS; else errno, once
  */
 int stream_settle(struct sock *s, int fd);
+
+/** stream_give_up() - End a connect() that is in progress; 0 or errno */
+int stream_give_up(struct sock *s, int fd);
+
+/** stream_look() - The same; a failure is kept for SO_ERROR or the next call */
+int stream_look(struct sock *s, int fd);
 
 /** dgram_send(), dgram_recv() - One datagram */
 ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags);
@@ -339,11 +397,18 @@ int dgram_wait(struct sock *s, int fd);
 int dgram_again(struct sock *s, int fd);
 int dgram_await(struct sock *s, int fd, bool dontwait);
 
-/** dgram_connect(), dgram_bind() - The hooks' inner functions
+/** dgram_look() - If "nobody listens there" is what comes next, keep it in so_error */
+void dgram_look(struct sock *s, int fd);
+
+/** dgram_connect(), dgram_bind(), dgram_shutdown() - The hooks' inner functions
  * Return: 0 or errno
  */
 int dgram_connect(struct sock *s, int fd, const struct sa_dest *dest);
 int dgram_bind(struct sock *s, int fd, const struct sa_dest *dest);
+int dgram_shutdown(struct sock *s, int fd, int how);
+
+/** sa_error() - What is wrong with an address that cannot be understood; errno */
+int sa_error(int domain, const struct sockaddr *sa, socklen_t len);
 
 /** dest_of() - Where an address leads, asking the daemon for mapped ones
  * Return: 0 or errno

@@ -135,6 +135,7 @@ static int set(struct opt_store *s, bool stream, int level, int name, int v)
 static void test_options(void)
 {
 	struct opt_store s = { 0 };
+	int v = 0;
 
 	CU_ASSERT_EQUAL(get(&s, true, IPPROTO_TCP, TCP_NODELAY), 0);
 	CU_ASSERT_EQUAL(set(&s, true, IPPROTO_TCP, TCP_NODELAY, 5), 0);
@@ -146,6 +147,17 @@ static void test_options(void)
 	CU_ASSERT_EQUAL(set(&s, true, IPPROTO_TCP, TCP_KEEPIDLE, 77), 0);
 	CU_ASSERT_EQUAL(opt_int(&s, IPPROTO_TCP, TCP_KEEPIDLE), 77);
 	CU_ASSERT_EQUAL(opt_int(&s, IPPROTO_IP, IP_TTL), 64);
+	/* As the program passed it */
+	CU_ASSERT(opt_stored(&s, IPPROTO_TCP, TCP_KEEPIDLE, &v));
+	CU_ASSERT_EQUAL(v, 77);
+	CU_ASSERT_EQUAL(set(&s, true, SOL_SOCKET, SO_RCVBUF, 1000), 0);
+	CU_ASSERT(opt_stored(&s, SOL_SOCKET, SO_RCVBUF, &v));
+	CU_ASSERT_EQUAL(v, 1000);
+	CU_ASSERT_FALSE(opt_stored(&s, IPPROTO_IP, IP_TTL, &v));
+	CU_ASSERT(opt_is_switch(true, IPPROTO_TCP, TCP_NODELAY));
+	CU_ASSERT_FALSE(opt_is_switch(false, IPPROTO_TCP, TCP_NODELAY));
+	CU_ASSERT_FALSE(opt_is_switch(true, IPPROTO_TCP, TCP_KEEPIDLE));
+	CU_ASSERT_FALSE(opt_knows(true, IPPROTO_TCP, TCP_ULP));
 	/* TCP's are not UDP's */
 	CU_ASSERT_EQUAL(get(&s, false, IPPROTO_TCP, TCP_NODELAY), -7);
 	CU_ASSERT_EQUAL(set(&s, false, IPPROTO_TCP, TCP_NODELAY, 1), ENOPROTOOPT);
