@@ -5,8 +5,20 @@
 #include "libpeernet/base/pn_assert.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
+
+int sa_error(int domain, const struct sockaddr *sa, socklen_t len)
+{
+	/* IPv6 is content without sin6_scope_id */
+	socklen_t least = domain == AF_INET ? sizeof(struct sockaddr_in) :
+					      offsetof(struct sockaddr_in6, sin6_scope_id);
+
+	if (len < least)
+		return EINVAL;
+	return sa ? EAFNOSUPPORT : EFAULT;
+}
 
 int dest_of(const struct sockaddr *sa, socklen_t len, struct sa_dest *dest)
 {
@@ -45,13 +57,14 @@ void addr_out(int domain, const struct sa_addr *a, struct sockaddr *sa, socklen_
 static int name_of(struct sock *s, int fd, bool peer, struct sockaddr *sa, socklen_t *len)
 {
 	if (s->kind == SOCK_STREAMS && s->state == SOCK_CONNECTING)
-		stream_settle(s, fd);
+		stream_look(s, fd);
 	if (!sa || !len)
 		return EFAULT;
 	/* The daemon gives a port to who sends without having one */
 	if (s->kind == SOCK_DGRAMS && !peer && !s->local.port)
 		dm_dgram_local(s);
-	if (peer && s->state != SOCK_CONNECTED)
+	if (peer && (s->state != SOCK_CONNECTED ||
+		     (s->kind == SOCK_STREAMS && stream_is_over(s, fd))))
 		return ENOTCONN;
 	addr_out(s->domain, peer ? &s->peer : &s->local, sa, len);
 	return 0;

@@ -39,9 +39,13 @@ static int stream_renew(struct sock *s, int fd)
 	err = sock_replace(fd, s, fresh);
 	if (err)
 		return err;
-	s->local = (struct sa_addr){ 0 };
+	/* As the kernel: the port stays */
+	s->local = (struct sa_addr){ .family = s->local.family, .port = s->local.port };
 	s->peer = (struct sa_addr){ 0 };
 	s->awaits_answer = false;
+	atomic_store(&s->shut, 0);
+	atomic_store(&s->unannounced, false);
+	atomic_store(&s->so_error, 0);
 	atomic_store(&s->eof_asked, false);
 	atomic_store(&s->state, SOCK_BORN);
 	return 0;
@@ -61,6 +65,20 @@ int stream_settle(struct sock *s, int fd)
 	return err;
 }
 
+int stream_look(struct sock *s, int fd)
+{
+	int err = stream_settle(s, fd);
+
+	if (err && err != EINPROGRESS)
+		atomic_store(&s->so_error, err);
+	return err;
+}
+
+int stream_give_up(struct sock *s, int fd)
+{
+	return stream_renew(s, fd);
+}
+
 static int stream_join(struct sock *s, int fd, const struct sa_dest *dest)
 {
 	bool nonblock = is_nonblock(fd);
@@ -78,26 +96,41 @@ static int stream_join(struct sock *s, int fd, const struct sa_dest *dest)
 	      err ? strerrorname_np(err) : "connected");
 	if (!err)
 		atomic_store(&s->state, SOCK_CONNECTED);
-	else if (err != EINPROGRESS && err != EINTR)
+	else if (err == EINPROGRESS || err == EINTR)
+		atomic_store(&s->unannounced, true);
+	else
 		stream_renew(s, fd);
 	return err;
 }
+
+/* connect() on a socket that is not new.  What Linux says of it, to the letter: a connect()
+ * in progress that has succeeded is announced once, one that has failed must be buried by
+ * a call that fails. */
 
 static int stream_again(struct sock *s, int fd, const struct sa_dest *dest)
 {
 	int err;
 
+	if (s->state == SOCK_BORN || s->state == SOCK_BOUND)
+		return 0;
+	if (dest->kind == SA_UNSPEC) {
+		/* The far side sees a reset */
+		if (s->state == SOCK_CONNECTED)
+			dm_reset(fd, s->key);
+		return stream_renew(s, fd);
+	}
+	err = stream_look(s, fd);
 	switch ((enum sock_state)s->state) {
 	case SOCK_CONNECTING:
-		err = stream_settle(s, fd);
-		if (err && err != EINPROGRESS)
-			stream_renew(s, fd);
 		return err == EINPROGRESS ? EALREADY : err;
 	case SOCK_CONNECTED:
+		return atomic_exchange(&s->unannounced, false) ? 0 : EISCONN;
 	case SOCK_LISTENING:
-		return dest->kind == SA_UNSPEC ? stream_renew(s, fd) : EISCONN;
+		return EISCONN;
 	case SOCK_FAILED:
-		return stream_renew(s, fd);
+		err = atomic_exchange(&s->so_error, 0);
+		stream_renew(s, fd);
+		return err ? err : ECONNABORTED;
 	case SOCK_BORN:
 	case SOCK_BOUND:
 		return 0;
@@ -119,6 +152,8 @@ static int stream_connect(struct sock *s, int fd, const struct sockaddr *sa, soc
 	int err;
 
 	sa_parse(sa, len, &dest);
+	if (len < sizeof(sa->sa_family))
+		return fail(EINVAL);
 	err = stream_again(s, fd, &dest);
 	if (err || (!fresh && s->state != SOCK_BORN) || dest.kind == SA_UNSPEC)
 		return fail(err);
@@ -130,7 +165,7 @@ static int stream_connect(struct sock *s, int fd, const struct sockaddr *sa, soc
 		return err ? fail(err) : real()->connect(fd, sa, len);
 	}
 	if (sa->sa_family != s->domain)
-		return fail(EAFNOSUPPORT);
+		return fail(sa_error(s->domain, sa, len));
 	err = dest_of(sa, len, &dest);
 	return fail(err ? err : stream_join(s, fd, &dest));
 }
@@ -151,6 +186,8 @@ static int dgram_connect_any(struct sock *s, int fd, const struct sockaddr *sa, 
 
 	if (!err && (dest.kind == SA_PEERNET || dest.kind == SA_UNSPEC))
 		return fail(dgram_connect(s, fd, &dest));
+	if (!err && dest.kind == SA_OTHER)
+		err = sa_error(s->domain, sa, len);
 	if (err || shim()->only)
 		return fail(err ? err : ENETUNREACH);
 	trace(fd, "connect past PeerNet");

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -208,14 +209,28 @@ static int ioctl_by_proxy(int fd, unsigned long request, void *arg)
 static int ioctl_fionread(struct sock *s, int fd, int *bytes)
 {
 	struct msghdr msg = { 0 };
+	int saved = errno;
 	ssize_t n;
 
 	if (!bytes)
 		return fail(EFAULT);
-	n = dgram_recv(s, fd, &msg, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-	if (n < 0 && errno != EAGAIN)
-		return -1;
+	dgram_look(s, fd);
+	n = s->so_error ? 0 : dgram_recv(s, fd, &msg, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
 	*bytes = n < 0 ? 0 : (int)n;
+	errno = saved;
+	return 0;
+}
+
+/* What is not yet sent: the buffer's room, with the kernel's own overhead, is no answer */
+static int ioctl_outq(struct sock *s, int fd, unsigned long request, int *bytes)
+{
+	if (s->state == SOCK_LISTENING)
+		return fail(EINVAL);
+	if (!bytes)
+		return fail(EFAULT);
+	if (request == SIOCOUTQ && s->state == SOCK_CONNECTED)
+		return real()->ioctl(fd, request, bytes);
+	*bytes = 0;
 	return 0;
 }
 
@@ -233,6 +248,10 @@ HOOK int ioctl(int fd, unsigned long request, ...)
 		return real()->ioctl(fd, request, arg);
 	if (s->kind == SOCK_DGRAMS && request == FIONREAD)
 		ret = ioctl_fionread(s, fd, (int *)arg);
+	else if (s->kind == SOCK_STREAMS && (request == SIOCOUTQ || request == SIOCOUTQNSD))
+		ret = ioctl_outq(s, fd, request, arg);
+	else if (s->kind == SOCK_DGRAMS && request == SIOCATMARK)
+		ret = fail(ENOTTY);
 	else
 		ret = ioctl_by_proxy(fd, request, arg);
 	sock_put(s);

@@ -6,9 +6,11 @@
 #include "libpeernet/base/pn_limits.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 
+#define UDP6_MTU_MAX	1232	/* bytes that fit the MTU that we tell, less headers */
 #define ERROR_SKIP_MAX	64	/* errors passed over in one recv() */
 
 /* sendto() on IPv6 may ask that nothing be fragmented */
@@ -21,6 +23,55 @@ static uint8_t dgram_flags(const struct sock *s)
 	       opt_int(&s->opts, IPPROTO_IPV6, IPV6_DONTFRAG) ? PN_DGRAM_F_NOFRAG : 0;
 }
 
+/* More than that, unfragmented?  (The daemon could only drop it.) */
+static bool is_too_long(const struct sock *s, const struct msghdr *msg)
+{
+	size_t len = 0, i;
+
+	if (!dgram_flags(s))
+		return false;
+	for (i = 0; i < msg->msg_iovlen && len <= UDP6_MTU_MAX; i++)
+		len += msg->msg_iov[i].iov_len;
+	return len > UDP6_MTU_MAX;
+}
+
+/* UDP tells an error to whichever call comes first; here it lies in the queue, as a message */
+void dgram_look(struct sock *s, int fd)
+{
+	uint8_t header[PN_WIRE_DGRAM_LEN];
+	struct pn_wire_dgram from;
+	int saved = errno;
+	ssize_t n;
+
+	if (s->state != SOCK_CONNECTED || s->so_error)
+		return;
+	n = real()->recv(fd, header, sizeof(header), MSG_PEEK | MSG_DONTWAIT);
+	if (n == (ssize_t)sizeof(header) &&
+	    !pn_wire_dgram_parse(header, sizeof(header), &from) && from.flags & PN_DGRAM_F_ERROR) {
+		real()->recv(fd, header, sizeof(header), MSG_DONTWAIT);
+		atomic_store(&s->so_error, ECONNREFUSED);
+	}
+	errno = saved;
+}
+
+int dgram_shutdown(struct sock *s, int fd, int how)
+{
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return EINVAL;
+	atomic_fetch_or(&s->shut, (uint8_t)(how + 1));
+	/* Who waits in recv() wakes up.  The other half would tell the daemon that we
+	 * have gone. */
+	if (how != SHUT_WR && real()->shutdown(fd, SHUT_RD))
+		return errno;
+	return s->peer.port ? 0 : ENOTCONN;
+}
+
+/* The first datagram gets a port, which getsockname() shall tell */
+static int dgram_port(struct sock *s)
+{
+	return s->local.port ? 0 : dm_dgram_bind(s, 0);
+}
+
 ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags)
 {
 	struct pn_wire_dgram to = { .flags = dgram_flags(s), .port = s->peer.port };
@@ -29,10 +80,12 @@ ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags)
 	int err;
 
 	memcpy(to.hit, s->peer.ip, sizeof(to.hit));
-	if (flags & MSG_OOB)
+	if (flags & MSG_OOB && s->domain == AF_INET)
 		return fail(EOPNOTSUPP);
 	if (msg->msg_name && msg->msg_namelen) {
 		err = dest_of(msg->msg_name, msg->msg_namelen, &dest);
+		if (!err && dest.kind == SA_OTHER)
+			err = EINVAL;
 		if (!err && dest.kind != SA_PEERNET)
 			err = ENETUNREACH;
 		if (!err && !dest.port)
@@ -44,9 +97,17 @@ ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags)
 	} else if (!to.port) {
 		return fail(EDESTADDRREQ);
 	}
+	if (s->shut & SHUT_WRITE)
+		return fail(EPIPE);
+	if (s->state != SOCK_WAITING)
+		dgram_look(s, fd);
 	err = atomic_exchange(&s->so_error, 0);
 	if (!err && s->state == SOCK_WAITING)
 		err = dgram_again(s, fd);
+	if (!err && is_too_long(s, msg))
+		err = EMSGSIZE;
+	if (!err)
+		err = dgram_port(s);
 	if (err)
 		return fail(err);
 	ret = pn_client_dgram_send(dm_client(), fd, &to, msg->msg_iov, msg->msg_iovlen,
@@ -93,6 +154,19 @@ static void dgram_control(struct sock *s, struct msghdr *msg)
 	msg->msg_controllen = CMSG_SPACE(len);
 }
 
+/* Whoever would wait gets 0, as from UDP */
+static ssize_t dgram_recv_shut(int fd, struct msghdr *msg, int flags)
+{
+	int fl = real()->fcntl(fd, F_GETFL);
+
+	if (flags & MSG_DONTWAIT || (fl >= 0 && fl & O_NONBLOCK))
+		return fail(EAGAIN);
+	msg->msg_flags = 0;
+	msg->msg_namelen = 0;
+	msg->msg_controllen = 0;
+	return 0;
+}
+
 ssize_t dgram_recv(struct sock *s, int fd, struct msghdr *msg, int flags)
 {
 	struct pn_wire_dgram from;
@@ -100,8 +174,8 @@ ssize_t dgram_recv(struct sock *s, int fd, struct msghdr *msg, int flags)
 	int tries, msg_flags = 0, err, saved = errno;
 	ssize_t ret = -EAGAIN;
 
-	if (flags & (MSG_OOB | MSG_ERRQUEUE))
-		return fail(flags & MSG_OOB ? EINVAL : EAGAIN);
+	if (flags & MSG_ERRQUEUE)
+		return fail(EAGAIN);
 	err = atomic_exchange(&s->so_error, 0);
 	if (!err && s->state == SOCK_WAITING)
 		err = dgram_await(s, fd, flags & MSG_DONTWAIT);
@@ -114,6 +188,8 @@ ssize_t dgram_recv(struct sock *s, int fd, struct msghdr *msg, int flags)
 		if (ret != -ECONNREFUSED || s->peer.port)
 			break;
 	}
+	if (ret == -ENETDOWN && s->shut & SHUT_READ)
+		return dgram_recv_shut(fd, msg, flags);
 	if (ret == -ENETDOWN)
 		(void)dgram_wait(s, fd);
 	if (ret < 0)

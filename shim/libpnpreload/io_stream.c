@@ -5,7 +5,8 @@
  *
  * A connected stream needs nothing: its calls go straight down, without another
  * system call, so that sandboxes and speed are what they were.  Only
- *   - the end of file may be a reset, or that of the daemon: it is asked once;
+ *   - the end of file may be a reset, or that of the daemon: it is asked once
+ *     (ending.c);
  *   - a connect() in progress is settled by the first call that comes by;
  *   - flags and addresses that TCP takes and AF_UNIX does not are taken off.
  * Datagrams go through io_dgram.c.
@@ -24,34 +25,6 @@ static inline bool is_plain(const struct sock *s)
 {
 	return !s || (atomic_load_explicit(&s->kind, memory_order_relaxed) == SOCK_STREAMS &&
 		      atomic_load_explicit(&s->state, memory_order_relaxed) == SOCK_CONNECTED);
-}
-
-/* The end of the daemon is not the end of the data, though it looks the same,
- * and a new daemon would know nothing of the stream. */
-static int eof_reason(struct sock *s, int fd)
-{
-	int err;
-
-	if (s->daemon && (s->daemon != dm_which() || dm_has_gone()))
-		return ECONNRESET;
-	err = dm_error(fd, s->key);
-	return err == ENETDOWN ? ECONNRESET : err;
-}
-
-ssize_t stream_eof(struct sock *s, int fd)
-{
-	int saved = errno, err;
-
-	if (s->kind != SOCK_STREAMS || s->state != SOCK_CONNECTED || shim()->sandboxed ||
-	    atomic_exchange(&s->eof_asked, true))
-		return 0;
-	err = eof_reason(s, fd);
-	if (err) {
-		trace(fd, "end of stream: %s", strerrorname_np(err));
-		return fail(err);
-	}
-	errno = saved;
-	return 0;
 }
 
 /* A read has returned 0 */
@@ -97,10 +70,19 @@ static int stream_io_ready(struct sock *s, int fd, int flags)
 	case SOCK_WAITING:
 		return ENOTCONN;
 	case SOCK_FAILED:
+		return atomic_exchange(&s->so_error, 0);
 	case SOCK_CONNECTED:
 		return 0;
 	}
 	return ENOTCONN;
+}
+
+/* What the kernel says of a msghdr before it looks at the socket */
+static int msg_check(const struct msghdr *msg)
+{
+	if (!msg || (!msg->msg_iov && msg->msg_iovlen))
+		return EFAULT;
+	return msg->msg_iovlen > IOV_MAX_SHIM ? EMSGSIZE : 0;
 }
 
 static ssize_t stream_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags)
@@ -115,20 +97,22 @@ static ssize_t stream_recvmsg(struct sock *s, int fd, struct msghdr *msg, int fl
 	if (flags & MSG_ERRQUEUE)
 		return fail(EAGAIN);
 	err = stream_io_ready(s, fd, flags);
+	if (err == ENOTCONN && s->shut & SHUT_READ && s->state != SOCK_LISTENING)
+		return 0;
 	if (err)
 		return fail(err);
-	for (i = 0; i < m.msg_iovlen; i++)
-		want += m.msg_iov[i].iov_len;
 	m.msg_name = NULL;
 	m.msg_namelen = 0;
-	/* AF_UNIX waits even if nothing is wanted, TCP does not */
-	ret = want ? real()->recvmsg(fd, &m, flags & ~MSG_TRUNC) : 0;
+	ret = real()->recvmsg(fd, &m, flags & ~MSG_TRUNC);
 	if (ret < 0)
 		return ret;
 	msg->msg_namelen = 0;
-	msg->msg_controllen = want ? m.msg_controllen : 0;
-	msg->msg_flags = want ? m.msg_flags : 0;
-	return ret || !want ? ret : stream_eof(s, fd);
+	msg->msg_controllen = m.msg_controllen;
+	msg->msg_flags = m.msg_flags;
+	/* With nothing wanted, nothing does not mean the end */
+	for (i = 0; i < m.msg_iovlen; i++)
+		want += m.msg_iov[i].iov_len;
+	return ret || (!want && !stream_is_over(s, fd)) ? ret : stream_eof(s, fd);
 }
 
 static ssize_t stream_sendmsg(struct sock *s, int fd, const struct msghdr *msg, int flags)
@@ -146,11 +130,13 @@ static ssize_t stream_sendmsg(struct sock *s, int fd, const struct msghdr *msg, 
 	flags &= ~(MSG_FASTOPEN | MSG_OOB);
 	if (!err)
 		err = stream_io_ready(s, fd, flags);
+	if (err == ENOTCONN)
+		return stream_broken(flags);
 	if (err > 0)
-		return fail(err == ENOTCONN ? EPIPE : err);
+		return fail(err);
 	m.msg_name = NULL;
 	m.msg_namelen = 0;
-	return real()->sendmsg(fd, &m, flags);
+	return stream_sent(fd, real()->sendmsg(fd, &m, flags | MSG_NOSIGNAL), flags);
 }
 
 /* --- the two general ones, on which all the others rest ----------------------- */
@@ -162,7 +148,9 @@ static ssize_t any_recvmsg(int fd, struct msghdr *msg, int flags)
 
 	if (!s)
 		return fd_is_internal(fd) ? fail(EBADF) : real()->recvmsg(fd, msg, flags);
-	if (s->kind == SOCK_STREAMS)
+	if (msg_check(msg))
+		ret = fail(msg_check(msg));
+	else if (s->kind == SOCK_STREAMS)
 		ret = stream_recvmsg(s, fd, msg, flags);
 	else
 		ret = dgram_recv(s, fd, msg, flags);
@@ -200,7 +188,9 @@ static ssize_t any_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 	if (!s)
 		return fd_is_internal(fd) ? fail(EBADF) : foreign_sendmsg(fd, msg, flags);
-	if (s->kind == SOCK_STREAMS)
+	if (msg_check(msg))
+		ret = fail(msg_check(msg));
+	else if (s->kind == SOCK_STREAMS)
 		ret = stream_sendmsg(s, fd, msg, flags);
 	else
 		ret = dgram_send(s, fd, msg, flags);
@@ -263,13 +253,24 @@ static ssize_t buf_send(int fd, const void *buf, size_t n, int flags, const stru
 
 /* --- hooks ------------------------------------------------------------------------ */
 
+/* readv() and writev() of nothing do not even ask the socket */
+static size_t iov_total(const struct iovec *iov, int count)
+{
+	size_t total = 0;
+	int i;
+
+	for (i = 0; i < count && iov; i++)
+		total += iov[i].iov_len;
+	return total;
+}
+
 HOOK ssize_t read(int fd, void *buf, size_t n)
 {
 	struct sock *s = fd_peek(fd);
 	ssize_t ret;
 
 	if (!is_plain(s))
-		return buf_recv(fd, buf, n, 0);
+		return n ? buf_recv(fd, buf, n, 0) : 0;
 	ret = real()->read(fd, buf, n);
 	return ret || !s || !n ? ret : eof_of(fd);
 }
@@ -291,11 +292,13 @@ HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
 	struct sock *s = fd_peek(fd);
 	ssize_t ret;
 
-	msg.msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count;
+	if (!is_plain(s) && (count < 0 || count > IOV_MAX_SHIM))
+		return fail(EINVAL);
+	msg.msg_iovlen = (size_t)count;
 	if (!is_plain(s))
-		return any_recvmsg(fd, &msg, 0);
+		return iov_total(iov, count) ? any_recvmsg(fd, &msg, 0) : 0;
 	ret = real()->readv(fd, iov, count);
-	return ret || !s ? ret : eof_of(fd);
+	return ret || !s || !iov_total(iov, count) ? ret : eof_of(fd);
 }
 
 HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
@@ -317,32 +320,57 @@ HOOK ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, __SOCKADD
 		msg.msg_namelen = *len;
 	}
 	ret = any_recvmsg(fd, &msg, flags);
-	if (ret >= 0 && from.__sockaddr__ && len)
+	if (ret >= 0 && from.__sockaddr__ && !len)
+		return fail(EFAULT);
+	if (ret >= 0 && from.__sockaddr__)
 		*len = msg.msg_namelen;
 	return ret;
 }
 
+/* Where the kernel may do all, SIGPIPE included */
+static bool is_kernels(const struct sock *s)
+{
+	return !s || (is_plain(s) && atomic_load_explicit(&shim()->sandboxed,
+							  memory_order_relaxed));
+}
+
 HOOK ssize_t write(int fd, const void *buf, size_t n)
 {
-	return is_plain(fd_peek(fd)) ? real()->write(fd, buf, n) :
-				       buf_send(fd, buf, n, 0, NULL, 0);
+	struct sock *s = fd_peek(fd);
+
+	if (is_kernels(s))
+		return real()->write(fd, buf, n);
+	if (!is_plain(s))
+		return buf_send(fd, buf, n, 0, NULL, 0);
+	return stream_sent(fd, real()->send(fd, buf, n, MSG_NOSIGNAL), 0);
 }
 
 HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 {
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov };
+	struct sock *s = fd_peek(fd);
 
-	msg.msg_iovlen = count < 0 ? SIZE_MAX : (size_t)count;
-	return is_plain(fd_peek(fd)) ? real()->writev(fd, iov, count) : any_sendmsg(fd, &msg, 0);
+	if (is_kernels(s))
+		return real()->writev(fd, iov, count);
+	if (count < 0 || count > IOV_MAX_SHIM)
+		return fail(EINVAL);
+	msg.msg_iovlen = (size_t)count;
+	if (!iov_total(iov, count))
+		return 0;
+	if (!is_plain(s))
+		return any_sendmsg(fd, &msg, 0);
+	return stream_sent(fd, real()->sendmsg(fd, &msg, MSG_NOSIGNAL), 0);
 }
 
 HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
 	struct sock *s = fd_peek(fd);
 
-	if (is_plain(s) && !(s && flags & MSG_OOB))
+	if (is_kernels(s) && !(s && flags & MSG_OOB))
 		return real()->send(fd, buf, n, flags);
-	return buf_send(fd, buf, n, flags, NULL, 0);
+	if (!is_plain(s) || flags & MSG_OOB)
+		return buf_send(fd, buf, n, flags, NULL, 0);
+	return stream_sent(fd, real()->send(fd, buf, n, flags | MSG_NOSIGNAL), flags);
 }
 
 HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG to,
@@ -378,6 +406,7 @@ static bool mmsg_is_foreign(int fd, const struct mmsghdr *msgs, unsigned int cou
 
 HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 {
+	int saved = errno;
 	unsigned int i;
 	ssize_t ret;
 
@@ -387,11 +416,14 @@ HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 		return real()->sendmmsg(fd, msgs, count, flags);
 	for (i = 0; i < count; i++) {
 		ret = any_sendmsg(fd, &msgs[i].msg_hdr, flags);
+		if (ret < 0 && !i)
+			return -1;
 		if (ret < 0)
-			return i ? (int)i : -1;
+			break;
 		msgs[i].msg_len = (unsigned int)ret;
 	}
-	return (int)count;
+	errno = saved;
+	return (int)i;
 }
 
 static int foreign_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
@@ -408,6 +440,7 @@ static int foreign_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, in
 HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
 		  struct timespec *timeout)
 {
+	int saved = errno;
 	unsigned int i;
 	ssize_t ret;
 
@@ -417,30 +450,55 @@ HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags,
 		count = MMSG_MAX;
 	for (i = 0; i < count; i++) {
 		ret = any_recvmsg(fd, &msgs[i].msg_hdr, flags & ~MSG_WAITFORONE);
+		if (ret < 0 && !i)
+			return -1;
 		if (ret < 0)
-			return i ? (int)i : -1;
+			break;
 		msgs[i].msg_len = (unsigned int)ret;
 		/* A timeout is only looked at between messages, as Linux does;
 		 * with one, what is there now is taken */
+		if (timeout && !timeout->tv_sec && !timeout->tv_nsec) {
+			i++;
+			break;
+		}
 		if (flags & MSG_WAITFORONE || timeout)
 			flags |= MSG_DONTWAIT;
 	}
-	return (int)count;
+	errno = saved;
+	return (int)i;
+}
+
+/* TCP that is not connected says so, but poll() and recv() see the shutdown all the same */
+static int stream_shutdown(struct sock *s, int fd, int how)
+{
+	uint8_t shut = (uint8_t)(how + 1);
+	bool connected;
+
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return fail(EINVAL);
+	if (s->state == SOCK_CONNECTING && stream_look(s, fd) == EINPROGRESS)
+		return fail(stream_give_up(s, fd));
+	connected = s->state == SOCK_LISTENING ||
+		    (s->state == SOCK_CONNECTED && !stream_is_over(s, fd));
+	if (stream_far_ended(s, fd))
+		shut |= SHUT_FAR;
+	atomic_fetch_or(&s->shut, shut);
+	if (real()->shutdown(fd, how))
+		return -1;
+	return connected ? 0 : fail(ENOTCONN);
 }
 
 HOOK int shutdown(int fd, int how)
 {
 	struct sock *s = fd_get(fd);
-	int err, ret;
+	int ret;
 
 	if (!s)
 		return real()->shutdown(fd, how);
 	if (s->kind == SOCK_DGRAMS) {
-		/* Nobody is told in UDP; AF_UNIX would tell the daemon */
-		ret = fail(s->peer.port ? 0 : ENOTCONN);
+		ret = fail(dgram_shutdown(s, fd, how));
 	} else {
-		err = s->state == SOCK_CONNECTING ? settle_wait(s, fd, true) : 0;
-		ret = err ? fail(ENOTCONN) : real()->shutdown(fd, how);
+		ret = stream_shutdown(s, fd, how);
 	}
 	sock_put(s);
 	return ret;

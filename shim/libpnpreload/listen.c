@@ -129,9 +129,11 @@ static int stream_bind(struct sock *s, int fd, const struct sockaddr *sa, sockle
 	struct sa_dest dest;
 	int err;
 
+	err = dest_of(sa, len, &dest);
+	if (!err && dest.kind == SA_OTHER && !shim()->only)
+		return fail(sa_error(s->domain, sa, len));
 	if (s->state != SOCK_BORN)
 		return fail(EINVAL);
-	err = dest_of(sa, len, &dest);
 	if (err)
 		return fail(err == ENETDOWN ? err : EADDRNOTAVAIL);
 	if (dest.kind == SA_PEERNET) {
@@ -157,10 +159,12 @@ static int dgram_bind_any(struct sock *s, int fd, const struct sockaddr *sa, soc
 	struct sa_dest dest;
 	int err = dest_of(sa, len, &dest);
 
+	if (!err && dest.kind == SA_OTHER)
+		err = sa_error(s->domain, sa, len);
 	if (err || dest.kind == SA_PEERNET || dest.kind == SA_WILDCARD)
 		return fail(err ? err : dgram_bind(s, fd, &dest));
-	if (shim()->only)
-		return fail(EADDRNOTAVAIL);
+	if (s->local.port || shim()->only)
+		return fail(s->local.port ? EINVAL : EADDRNOTAVAIL);
 	err = sock_fallback(fd, s);
 	return err ? fail(err) : real()->bind(fd, sa, len);
 }
@@ -318,6 +322,7 @@ static void accept_enter(int fd, const struct sock *listener, const struct pn_wi
 	sa_from_name(name, &s->peer, &s->local);
 	memcpy(s->key, name->key, sizeof(s->key));
 	s->opts = listener->opts;
+	s->reset = listener->reset;
 	s->daemon = dm_which();
 	s->owner = getpid();
 	atomic_store(&s->state, SOCK_CONNECTED);
@@ -367,6 +372,8 @@ static int accept_ours(struct sock *s, int fd, struct sockaddr *sa, socklen_t *l
 	if (tries == ACCEPT_TRIES)
 		return fail(ECONNABORTED);
 	accept_enter(got, s, &name);
+	if (s->carries)
+		carry_options(fd, got);
 	made = fd_get(got);
 	if (made) {
 		addr_out(made->domain, &made->peer, sa, len);
@@ -392,6 +399,10 @@ static int accept_inner(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 
 	if (!s)
 		return accept_foreign(fd, sa, len, flags);
+	if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) {
+		sock_put(s);
+		return fail(EINVAL);
+	}
 	if (s->kind == SOCK_STREAMS && s->state == SOCK_LISTENING)
 		got = accept_ours(s, fd, sa, len, flags);
 	else

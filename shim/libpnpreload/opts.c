@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,23 +36,63 @@ static int sock_error(struct sock *s, int fd)
 		err = stream_settle(s, fd);
 		return err == EINPROGRESS ? 0 : err;
 	}
+	if (s->kind == SOCK_DGRAMS)
+		dgram_look(s, fd);
 	err = atomic_exchange(&s->so_error, 0);
+	if (!err && s->kind == SOCK_STREAMS)
+		err = stream_error(s, fd);
 	if (err)
 		return err;
 	return real()->getsockopt(fd, SOL_SOCKET, SO_ERROR, &v, &len) ? 0 : v;
+}
+
+/* What depends on the path: the kernel's word of a socket that has none is worth nothing */
+static bool is_of_path(const struct sock *s, int level, int name)
+{
+	return s->state == SOCK_CONNECTED &&
+	       ((level == IPPROTO_TCP && name == TCP_MAXSEG) ||
+		(level == IPPROTO_IP && name == IP_MTU) ||
+		(level == IPPROTO_IPV6 && name == IPV6_MTU && s->domain == AF_INET6));
+}
+
+static int inet_getopt(struct sock *s, int fd, int level, int name, void *value, socklen_t *len)
+{
+	bool stream = s->kind == SOCK_STREAMS;
+	int err = ENOSYS;
+
+	if (stream && level == IPPROTO_TCP && name == TCP_INFO) {
+		if (s->state == SOCK_CONNECTING)
+			stream_look(s, fd);
+		err = opt_get(&s->opts, stream, level, name, value, len);
+		if (!err && *len)
+			*(uint8_t *)value = (uint8_t)stream_tcp_state(s, fd);
+		return err;
+	}
+	if (!is_of_path(s, level, name) && !(level == IPPROTO_TCP && name == TCP_CONGESTION))
+		err = optprobe_get(s, level, name, value, len);
+	return err == ENOSYS ? opt_get(&s->opts, stream, level, name, value, len) : err;
+}
+
+/* Where to put the length is not known, but the kernel looks at that late */
+static int nowhere_getopt(struct sock *s, int level, int name, void *value)
+{
+	int err = opt_is_ours(level, name) ? optprobe_get(s, level, name, value, NULL) : EFAULT;
+
+	return err && err != ENOSYS ? err : EFAULT;
 }
 
 static int sock_getopt(struct sock *s, int fd, int level, int name, void *value, socklen_t *len)
 {
 	static const struct ucred nobody = { 0, (uid_t)-1, (gid_t)-1 };
 	bool stream = s->kind == SOCK_STREAMS;
+	int err;
 
 	if (!len)
-		return EFAULT;
-	if ((int)*len < 0)
+		return nowhere_getopt(s, level, name, value);
+	if ((int)*len < 0 && level != IPPROTO_IPV6)
 		return EINVAL;
 	if (opt_is_ours(level, name))
-		return opt_get(&s->opts, stream, level, name, value, len);
+		return inet_getopt(s, fd, level, name, value, len);
 	switch (name) {
 	case SO_TYPE:
 		return opt_out_int(stream ? SOCK_STREAM : SOCK_DGRAM, value, len);
@@ -65,11 +106,34 @@ static int sock_getopt(struct sock *s, int fd, int level, int name, void *value,
 		return opt_out_int(s->state == SOCK_LISTENING, value, len);
 	case SO_PEERCRED:
 		return opt_out(&nobody, sizeof(nobody), value, len);
+	case SO_PEERGROUPS:
+		return ENODATA;
 	case SO_PASSCRED:
-		return opt_out_int(0, value, len);
+		err = optprobe_get(s, level, name, value, len);
+		return err == ENOSYS ? opt_out_int(0, value, len) : err;
 	default:
 		return real()->getsockopt(fd, level, name, value, len) ? errno : 0;
 	}
+}
+
+static int inet_setopt(struct sock *s, int level, int name, const void *value, socklen_t len)
+{
+	bool stream = s->kind == SOCK_STREAMS;
+	int err, v = 0;
+
+	if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY && s->local.port)
+		return EINVAL;
+	err = optprobe_set(s, level, name, value, len);
+	if (err && err != ENOSYS)
+		return err;
+	/* What the kernel takes may be shorter than an integer, or none at all */
+	if (err || (level == IPPROTO_TCP && name == TCP_CONGESTION))
+		return opt_set(&s->opts, stream, level, name, value, len);
+	if (value && len >= sizeof(v))
+		memcpy(&v, value, sizeof(v));
+	else if (value && len && level == IPPROTO_IP)
+		v = *(const uint8_t *)value;
+	return opt_set(&s->opts, stream, level, name, &v, sizeof(v));
 }
 
 static int sock_setopt(struct sock *s, int fd, int level, int name, const void *value,
@@ -79,17 +143,21 @@ static int sock_setopt(struct sock *s, int fd, int level, int name, const void *
 	int err;
 
 	if (opt_is_ours(level, name)) {
-		err = opt_set(&s->opts, s->kind == SOCK_STREAMS, level, name, value, len);
+		err = inet_setopt(s, level, name, value, len);
 		/* The hidden one must behave the same; if it cannot, no harm */
 		if (!err && s->kernel_fd >= 0)
 			real()->setsockopt(s->kernel_fd, level, name, value, len);
 		return err;
 	}
 	/* On AF_UNIX it would make messages carry credentials */
-	if (name == SO_PASSCRED)
-		return 0;
+	if (name == SO_PASSCRED) {
+		err = optprobe_set(s, level, name, value, len);
+		return err == ENOSYS ? 0 : err;
+	}
 	if (real()->setsockopt(fd, level, name, value, len))
 		return errno;
+	if (name == SO_LINGER || name == SO_RCVTIMEO || name == SO_SNDTIMEO || name == SO_RCVLOWAT)
+		s->carries = true;
 	if (name == SO_LINGER && len >= sizeof(linger)) {
 		memcpy(&linger, value, sizeof(linger));
 		s->reset = linger.l_onoff && !linger.l_linger;
