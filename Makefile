@@ -24,6 +24,7 @@ TOOLS       := $(basename $(notdir $(sort $(wildcard tools/*.c))))
 EXAMPLES    := $(basename $(notdir $(sort $(wildcard libpeernet/examples/*.c))))
 SIM_SRC     := $(sort $(wildcard tests/sim/*.c))
 UNIT_SRC    := $(sort $(wildcard tests/unit/*.c))
+SOCKDIFF_SRC := $(sort $(wildcard tests/e2e/sockdiff/*.c))
 FUZZERS     := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 MAN         := $(sort $(wildcard man/*.[1-8]))
 COMPLETIONS := $(sort $(wildcard tools/completion/*))
@@ -194,6 +195,11 @@ $(EXAMPLE_BIN): $(B)/example-%: $(B)/obj/libpeernet/examples/%.o $(B)/libpeernet
 	$(call say,LD)
 	$(Q)$(LINK) -o $@ $^
 
+# a plain program, which knows nothing of PeerNet
+$(B)/sockdiff: $(call objs,$(SOCKDIFF_SRC))
+	$(call say,LD)
+	$(Q)$(LINK) -o $@ $^ -pthread
+
 # --- tests ------------------------------------------------------------------
 check: ## everything from a fresh clone: dependencies, build, all tests
 	tests/deps.sh build test
@@ -220,7 +226,7 @@ fuzz: $(FUZZ_BIN) ## replay the corpus and mutations of it into each parser
 		tests/report.sh fuzz-$$f $(B)/fuzz-$$f $(if $(FUZZ),-runs=,-n )$(or \
 		$(FUZZ_RUNS),20000) $(B)/corpus/$$f $(wildcard tests/fuzz/corpus)/$$f \
 		|| rc=1; done; exit $$rc
-e2e: all ## programs in network namespaces (Bats)
+e2e: all $(B)/sockdiff ## programs in network namespaces (Bats)
 	@$(if $(wildcard tests/e2e/*.bats),tests/report.sh e2e tests/e2e/inside.sh bats -t tests/e2e,:)
 demo: ## five nodes in namespaces, told step by step
 	tests/deps.sh build demo
