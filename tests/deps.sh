@@ -8,9 +8,13 @@ build="build-essential pkg-config libpcap-dev liburing-dev libjansson-dev
 	libsodium-dev libssl-dev libgnutls28-dev libngtcp2-dev
 	libngtcp2-crypto-gnutls-dev"
 demo="iproute2 curl jq python3 procps util-linux"
+# the programs of tests/e2e/programs.bats
+programs="wget netcat-openbsd socat iperf3 nodejs nginx redis-server redis-tools git
+	openssh-client openssh-server fossil apache2-utils"
 # gnuplot-nox and graphviz: the pictures of `pnsim plot`; nothing else needs them
-test="$demo libcunit1-dev bats mandoc wget netcat-openbsd socat iperf3 tcpdump
-	iputils-ping gnuplot-nox graphviz"
+test="$demo libcunit1-dev bats mandoc $programs tcpdump iputils-ping gnuplot-nox graphviz"
+# what they would start, now and at each boot: package:unit
+services="nginx:nginx redis-server:redis-server openssh-server:ssh"
 
 wanted=
 for set in "$@"; do
@@ -60,9 +64,21 @@ echo "deps: installing with ${as_root:+$as_root }apt-get:$missing"
 # something else is none: go on and let the installation decide
 $as_root apt-get -q update ||
 	echo "deps: apt-get update failed; trying with the lists there are" >&2
+# A server that is installed for the tests does not make a server of this machine
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+	$as_root chmod 755 $policy
+	trap '$as_root rm -f $policy' EXIT
+fi
 if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y \
 	--no-install-recommends $missing </dev/null; then
 	echo "deps: could not install:$missing" >&2
 	exit 1
 fi
+for service in $services; do
+	case " $missing " in
+	*" ${service%:*} "*) $as_root systemctl -q disable "${service#*:}" 2>/dev/null ;;
+	esac
+done
 echo "deps: done"

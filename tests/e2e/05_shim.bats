@@ -1,15 +1,6 @@
 #!/usr/bin/env bats
-# Unmodified programs: each does its work natively, on the loopback of A, and then over
-# the shim, the server on B and the client on A.  In the table of programs, why each is
-# there:
-#
-#	curl            non-blocking connect, poll, getaddrinfo in a thread
-#	wget            blocking connect, read and write
-#	netcat-openbsd  TCP and UDP; recvfrom(MSG_PEEK), then connect() of a UDP server
-#	socat           fork for each connection, select, half-close
-#	python3         http.server on 0.0.0.0 (IPv4), threads, sendfile; asyncio: epoll,
-#	                listeners for both families on one port
-#	iperf3          TCP_INFO and other options, select, parallel streams, UDP
+# What the shim does for unmodified programs, natively, on the loopback of A, and over the shim,
+# the server on B and the client on A.  Programs at their work are in programs.bats.
 #
 #	A a0 ---- b0 B
 
@@ -112,43 +103,6 @@ host()
 	fi
 }
 
-http_with()
-{
-	local mode
-	for mode in native shim; do
-		server $mode 8000 python3 -u -m http.server 8000
-		"$1" $mode "http://$(host $mode):8000/file" | cmp - file
-		server_stop
-	done
-}
-
-with_curl()
-{
-	client "$1" curl -sS "$2"
-}
-
-with_curl4()
-{
-	client "$1" curl -4 -sS "$2"
-}
-
-with_wget()
-{
-	client "$1" wget -q -O - "$2"
-}
-
-@test "curl from python3 -m http.server" {
-	http_with with_curl
-}
-
-@test "curl that only knows IPv4" {
-	http_with with_curl4
-}
-
-@test "wget" {
-	http_with with_wget
-}
-
 @test "what listens over the shim is still reached past PeerNet" {
 	server shim 8000 python3 -u -m http.server 8000
 	on B timeout 30 curl -sS http://127.0.0.1:8000/file | cmp - file
@@ -158,104 +112,6 @@ with_wget()
 	run on B timeout 30 curl -sS http://127.0.0.1:8000/file
 	[ "$status" -eq 7 ]
 	client shim curl -sS "http://$B_NAME:8000/file" | cmp - file
-}
-
-has_size()
-{
-	[ "$(stat -c %s "$1")" -ge "$2" ]
-}
-
-# nc ends when both its inputs have, and forgets what it has not written by then: so no end
-# of input comes before all bytes have arrived
-@test "nc over TCP, both ways" {
-	local mode
-	for mode in native shim; do
-		rm -f go
-		mkfifo go
-		touch got back
-		server $mode 9001 sh -c 'cat go | nc -N -l -p 9001 >got'
-		{ head -c 100000 file && wait_until 10 has_size back 100000; } >go 3>&- &
-		{ head -c 200000 file && wait_until 10 has_size got 200000; } |
-			client $mode nc -N "$(host $mode)" 9001 >back
-		wait "$server_pid"
-		head -c 200000 file | cmp - got
-		head -c 100000 file | cmp - back
-		server_pid=
-		rm -f got back
-	done
-}
-
-@test "nc over UDP, both ways" {
-	local mode
-	for mode in native shim; do
-		rm -f go
-		mkfifo go
-		server $mode 9002 sh -c 'cat <>go | nc -u -l -p 9002 >got'
-		{
-			echo "from the client"
-			wait_until 5 grep -q "from the client" got
-			echo "from the server" >go
-			wait_until 5 grep -q "from the server" back
-		} | client $mode nc -u -q 0 "$(host $mode)" 9002 >back
-		[ "$(cat got)" = "from the client" ]
-		[ "$(cat back)" = "from the server" ]
-		server_stop
-	done
-}
-
-@test "socat forks for each connection" {
-	local mode i
-	for mode in native shim; do
-		server $mode 9003 socat TCP6-LISTEN:9003,fork,reuseaddr,ipv6only=0 EXEC:cat
-		for i in 1 2 3; do
-			[ "$(echo "round $i" |
-				client $mode socat -t 5 - "TCP:$(host $mode):9003")" = "round $i" ]
-		done
-		server_stop
-	done
-}
-
-@test "python asyncio" {
-	local mode
-	for mode in native shim; do
-		server $mode 7101 python3 "$PN_ROOT/tests/e2e/sockets.py" serve
-		wait_until 10 grep -q ready server.log
-		client $mode python3 - "$(host $mode)" 7101 <<-'END'
-			import asyncio, sys
-			async def one(n):
-			    r, w = await asyncio.open_connection(sys.argv[1], int(sys.argv[2]))
-			    w.write(b"x" * n)
-			    w.write_eof()
-			    assert len(await r.read()) == n
-			    w.close()
-			async def main():
-			    await asyncio.gather(*(one(100000 + i) for i in range(20)))
-			asyncio.run(asyncio.wait_for(main(), 20))
-		END
-		server_stop
-	done
-}
-
-@test "iperf3: one stream, backwards, four streams, UDP" {
-	local mode count
-	for mode in native shim; do
-		server $mode 9005 iperf3 --forceflush -s -p 9005
-		count=0
-		for options in "" "-R" "-P 4" "-u -b 10M"; do
-			count=$((count + 1))
-			wait_until 10 served $count
-			# shellcheck disable=SC2086
-			client $mode iperf3 -J -c "$(host $mode)" -p 9005 -t 1 $options >result
-			jq -e '.end | .sum_received // .sum | .bytes > 100000' result >/dev/null
-		done
-		server_stop
-	done
-}
-
-# served COUNT: is the server ready for that test?
-served()
-{
-	[ "$(grep -c "Server listening" server.log)" -ge "$1" ]
 }
 
 @test "what programs expect of sockets" {
@@ -268,12 +124,12 @@ served()
 	done
 }
 
-# A server that takes its time, with room for one, and forty that come at once: none is refused
+# A server that takes its time, with room for one, and many that come at once: none is refused
 # (some go away before), whether they come over PeerNet, from the same node, or over the kernel's
-# network
+# network.  There fewer come: TCP tries again after one second, three, seven.
 @test "who finds the backlog full waits" {
 	local mode
-	for mode in native shim local kernel; do
+	for mode in shim local kernel; do
 		cat >slow.py <<-'END'
 			import socket, time
 			with socket.create_server(("", 7105), backlog=1) as s:
@@ -286,7 +142,7 @@ served()
 			                pass
 			        time.sleep(0.005)
 		END
-		server "${mode/[lk]*/shim}" 7105 python3 -u slow.py
+		server shim 7105 python3 -u slow.py
 		cat >many.py <<-'END'
 			import socket, sys, threading, time
 			bad = []
@@ -303,7 +159,7 @@ served()
 			            assert s.recv(100) == b"%d" % i
 			    except Exception as e:
 			        bad.append(repr(e))
-			all = [threading.Thread(target=one, args=(i,)) for i in range(40)]
+			all = [threading.Thread(target=one, args=(i,)) for i in range(int(sys.argv[2]))]
 			for t in all:
 			    t.start()
 			for t in all:
@@ -311,9 +167,9 @@ served()
 			sys.exit("\n".join(bad) or 0)
 		END
 		case $mode in
-		local) on B timeout 30 "$PN_BUILD/pnrun" python3 many.py "$B_NAME" ;;
-		kernel) on B timeout 30 python3 many.py 127.0.0.1 ;;
-		*) client $mode python3 many.py "$(host $mode)" ;;
+		local) on B timeout 30 "$PN_BUILD/pnrun" python3 many.py "$B_NAME" 40 ;;
+		kernel) on B timeout 30 python3 many.py 127.0.0.1 5 ;;
+		shim) client shim python3 many.py "$B_NAME" 40 ;;
 		esac
 		server_stop
 	done
