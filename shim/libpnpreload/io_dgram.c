@@ -99,8 +99,7 @@ ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags)
 	}
 	if (s->shut & SHUT_WRITE)
 		return fail(EPIPE);
-	if (s->state != SOCK_WAITING)
-		dgram_look(s, fd);
+	dgram_look(s, fd);
 	err = atomic_exchange(&s->so_error, 0);
 	if (!err && s->state == SOCK_WAITING)
 		err = dgram_again(s, fd);
