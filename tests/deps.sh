@@ -12,7 +12,8 @@ demo="iproute2 curl jq python3 procps util-linux"
 programs="wget netcat-openbsd socat iperf3 nodejs nginx redis-server redis-tools git
 	openssh-client openssh-server fossil apache2-utils"
 # gnuplot-nox and graphviz: the pictures of `pnsim plot`; nothing else needs them
-test="$demo libcunit1-dev bats mandoc $programs tcpdump iputils-ping gnuplot-nox graphviz"
+# strace: shows that the shim adds no system calls
+test="$demo libcunit1-dev bats mandoc $programs tcpdump strace iputils-ping gnuplot-nox graphviz"
 # what they would start, now and at each boot: package:unit
 services="nginx:nginx redis-server:redis-server openssh-server:ssh"
 

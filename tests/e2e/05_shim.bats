@@ -236,6 +236,36 @@ subprocess.run(["getent", "hosts", sys.argv[1]], env={"PATH": "/usr/bin"}, check
 	[[ $output == 2001:21:*"$B_NAME" ]]
 }
 
+# calls MODE COUNT: system calls about descriptors of a client that sends and receives so often
+calls()
+{
+	local how=()
+	[ "$1" = native ] || how=("$PN_BUILD/pnrun")
+	on A timeout 30 strace -f -qq -e trace=%net,%desc -o calls "${how[@]}" python3 -c '
+import socket, sys
+with socket.create_connection((sys.argv[1], 7101)) as s:
+    for _ in range(int(sys.argv[2])):
+        s.send(b"x")
+        assert s.recv(1) == b"x"' "$(host "$1")" "$2"
+	wc -l <calls
+}
+
+@test "sending and receiving on streams makes no other system call" {
+	local mode few many
+	strace -qq -o /dev/null true 2>/dev/null || skip "strace cannot trace here"
+	for mode in native shim; do
+		server $mode 7101 python3 "$PN_ROOT/tests/e2e/sockets.py" serve
+		wait_until 10 grep -q ready server.log
+		few=$(calls $mode 100)
+		many=$(calls $mode 400)
+		echo "$mode: $few, $many"
+		# 300 times two, give or take what the interpreter does now and then
+		[ $((many - few)) -gt 590 ]
+		[ $((many - few)) -lt 610 ]
+		server_stop
+	done
+}
+
 # Threads that open and close, while another one starts programs
 @test "threads" {
 	server shim 7101 python3 "$PN_ROOT/tests/e2e/sockets.py" serve
