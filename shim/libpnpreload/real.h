@@ -56,7 +56,6 @@
 	R(int, fcntl, (int, int, ...)) \
 	R(int, ioctl, (int, unsigned long, ...)) \
 	R(int, prctl, (int, ...)) \
-	R(long, syscall, (long, ...)) \
 	R(int, close, (int)) \
 	R(int, close_range, (unsigned int, unsigned int, int)) \
 	R(int, fclose, (FILE *)) \

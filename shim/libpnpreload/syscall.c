@@ -5,12 +5,17 @@
  * a socket are what the hooks of the same names do: otherwise an address of PeerNet's
  * would go to the kernel's network, and the table of descriptors would be wrong after a
  * close() or dup().
+ *
+ * What goes straight down must not set anything up: jemalloc opens, reads and closes a file
+ * in this way, for the first malloc() of all, which holds its lock.
  */
 #include "shim/libpnpreload/shim.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -157,7 +162,7 @@ static bool call_process(long number, const long a[6], long *ret)
 		/* What goes through a ring passes nobody's hooks: programs that ask in this way
 		 * do without where a kernel has none. */
 		*ret = fail(ENOSYS);
-		return true;
+		return shim()->on;
 #endif
 	case SYS_seccomp:
 		atomic_store(&shim()->sandboxed, true);
@@ -165,6 +170,37 @@ static bool call_process(long number, const long a[6], long *ret)
 	default:
 		return false;
 	}
+}
+
+/* Return: it is only about a descriptor, and that is not one of ours */
+static bool is_foreign(long number, const long a[6])
+{
+	switch (number) {
+	case SYS_read:
+	case SYS_readv:
+	case SYS_write:
+	case SYS_writev:
+	case SYS_close:
+	case SYS_fcntl:
+	case SYS_ioctl:
+		return !fd_peek(INT(0));
+	default:
+		return false;
+	}
+}
+
+static long straight(long number, const long a[6])
+{
+	static _Atomic(void *) found;
+	long (*below)(long, ...);
+	void *at = atomic_load_explicit(&found, memory_order_relaxed);
+
+	if (!at) {
+		at = dlsym(RTLD_NEXT, "syscall");
+		atomic_store_explicit(&found, at, memory_order_relaxed);
+	}
+	memcpy(&below, &at, sizeof(below));
+	return below(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 HOOK long syscall(long number, ...)
@@ -178,8 +214,9 @@ HOOK long syscall(long number, ...)
 	for (i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
-	if (shim()->on && (call_socket(number, a, &ret) || call_io(number, a, &ret) ||
-			   call_number(number, a, &ret) || call_process(number, a, &ret)))
+	if (!is_foreign(number, a) && (call_socket(number, a, &ret) || call_io(number, a, &ret) ||
+				       call_number(number, a, &ret) ||
+				       call_process(number, a, &ret)))
 		return ret;
-	return real()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return straight(number, a);
 }

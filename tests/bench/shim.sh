@@ -2,16 +2,16 @@
 # What sockets over the shim cost beside native ones: a Markdown table, on standard output.
 #
 # usage: tests/e2e/inside.sh tests/bench/shim.sh
-#	COUNT=2000 SECONDS_EACH=3 HOLD=10000
+#	COUNT=2000 SECONDS_EACH=3 HOLD=10000 REQUESTS=20000
 #
 # Native: over the loopback of one namespace.  Shim: client on A, server on B, one
 # Ethernet link (veth) between, session up.  Medians of three, taken in turn.
 set -u
 cd "$(dirname "$0")/../e2e" || exit 2
 . ./lib.bash
-count=${COUNT:-2000} seconds=${SECONDS_EACH:-3} hold=${HOLD:-10000} port=7300
+count=${COUNT:-2000} seconds=${SECONDS_EACH:-3} hold=${HOLD:-10000}
+requests=${REQUESTS:-20000}
 net_up || { echo "shim: needs to make network namespaces" >&2; exit 2; }
-trap net_down EXIT
 ulimit -n "$(ulimit -Hn)"
 tool=$PN_BUILD/sockrate run=$PN_BUILD/pnrun
 node A B
@@ -23,39 +23,75 @@ start B
 host=$(name_of B)
 wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$host" >/dev/null || exit 1
 
-server()
+cd "$PN_DIR" || exit
+mkdir A/www B/www
+for d in A/www B/www; do
+	cat >$d/nginx.conf <<-END
+		daemon off; master_process off; pid nginx.pid; error_log stderr;
+		events { worker_connections 4096; }
+		http { access_log off; server { listen 7302 backlog=511; root .; } }
+	END
+	head -c 1000 /dev/zero >$d/small
+done
+servers=()
+# serve_both PORT PROGRAM...: natively on A, and over the shim on B, in directories of their own
+serve_both()
 {
-	: >"$PN_DIR/ready"
-	spawn "$1" "$PN_DIR/ready" "${@:2}" "$tool" serve "$port"
-	wait_until 10 grep -q ready "$PN_DIR/ready"
+	local port=$1
+	shift
+	spawn A A/www/log env -C A/www "$@"
+	servers+=("$SPAWNED")
+	spawn B B/www/log env -C B/www "$run" "$@"
+	servers+=("$SPAWNED")
+	wait_until 10 on A nc -z 127.0.0.1 "$port" && wait_until 10 on A "$run" nc -z "$host" "$port"
 }
-server A
-native_pid=$SPAWNED
-server B "$run"
-shim_pid=$SPAWNED
+trap '[ -z "${DEBUG-}" ] || tail -n 5 [AB]/www/log >&2; kill "${servers[@]}" 2>/dev/null; net_down' EXIT
+serve_both 7300 "$tool" serve 7300 &&
+serve_both 7301 redis-server --port 7301 --bind '* -::*' --protected-mode no --save '' &&
+serve_both 7302 nginx -p . -e stderr -c nginx.conf || exit 1
 
 median()
 {
 	sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
-# row NAME ARGUMENT...: of sockrate, HOST and PORT standing for themselves
+# each prints one number; HOW is nothing or pnrun
+sockets()
+{
+	"${how[@]}" "$tool" "$1" "$at" 7300 "${@:2}"
+}
+redis()
+{
+	"${how[@]}" redis-benchmark -h "$at" -p 7301 -t "$1" -c 50 -n "$requests" -q --csv |
+		tail -n 1 | cut -d'"' -f4
+}
+web()
+{
+	"${how[@]}" ab -q -c 100 -n "$requests" "http://$at:7302/small" |
+		awk '/^Failed|^Non-2xx/ && $NF + 0 { exit 1 } /^Requests per second/ { print $4 }'
+}
+# row NAME COMMAND...: native and shim in turn, three times
 row()
 {
-	local name=$1 i
+	local name=$1 i how at
 	shift
-	: >"$PN_DIR/native"
-	: >"$PN_DIR/shim"
+	: >results.native
+	: >results.shim
 	for i in 1 2 3; do
-		on A "$tool" "$1" 127.0.0.1 "$port" "${@:2}" >>"$PN_DIR/native" || return
-		on A "$run" "$tool" "$1" "$host" "$port" "${@:2}" >>"$PN_DIR/shim" || return
+		how=(on A) at=127.0.0.1
+		"$@" >>results.native || exit 1
+		how=(on A "$run") at=$host
+		"$@" >>results.shim || exit 1
 	done
-	echo "| $name | $(median <"$PN_DIR/native") | $(median <"$PN_DIR/shim") |"
+	printf '| %s | %s | %s |' "$name" "$(median <results.native)" "$(median <results.shim)"
+	echo " $(median <results.native) $(median <results.shim)" |
+		awk '{ printf " %.2f |\n", $2 / $1 }'
 }
-echo "| | native | shim, one hop |"
-echo "|---|---|---|"
-row "connect, median of $count (us)" connect "$count"
-row "connect, accept and close, 1 at a time (per second)" rate "$seconds" 1
-row "connect, accept and close, 16 at a time (per second)" rate "$seconds" 16
-echo "| $hold sockets open in one process | $(on A "$tool" hold 127.0.0.1 "$port" "$hold") \
-| $(on A "$run" "$tool" hold "$host" "$port" "$hold") |"
-kill "$native_pid" "$shim_pid"
+echo "| | native | shim, one hop | ratio |"
+echo "|---|---|---|---|"
+row "connect, median of $count (us)" sockets connect "$count"
+row "connect, accept and close, 1 at a time (per second)" sockets rate "$seconds" 1
+row "connect, accept and close, 16 at a time (per second)" sockets rate "$seconds" 16
+row "$hold sockets open in one process (s)" sockets hold "$hold"
+row "redis-benchmark SET, -c 50 (per second)" redis set
+row "redis-benchmark GET, -c 50 (per second)" redis get
+row "ab -c 100, 1,000 bytes of nginx (per second)" web
