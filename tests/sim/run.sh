@@ -80,19 +80,19 @@ works()
 	fi
 }
 
-# mean_works LEAST NAME OPTION...: the same, the mean over eight seeds: how much is in a liar's
+# mean_works LEAST NAME OPTION...: the same, the mean over four seeds: how much is in a liar's
 # way depends on where he is
 mean_works()
 {
 	local least=$1 name=$2 s
 	shift 2
 	: >"$tmp/values"
-	for s in 1 2 3 4 5 6 7 8; do
+	for s in 1 2 3 4; do
 		simulate "$name, seed $s" "$@" --seed "$s"
 		[ -z "$slow" ] || return 0	# for the sanitizers one will do
 		sed -nE 's/^ *"working": (.*),$/\1/p' "$tmp/out" >>"$tmp/values"
 	done
-	if awk -v l="$least" '{ sum += $1 } END { exit NR != 8 || sum < 8 * l }' "$tmp/values"; then
+	if awk -v l="$least" '{ sum += $1 } END { exit NR != 4 || sum < 4 * l }' "$tmp/values"; then
 		ok "$name: $least of the pairs work"
 	else
 		not_ok "$name: $least of the pairs work"
