@@ -59,11 +59,31 @@ static uint32_t root_leader(const struct sim *sim, uint32_t node)
 	return leader != UINT32_MAX && sim_node_live(sim, leader) ? leader : node;
 }
 
-/* Each fourth victim is a root's leader, or all are; the others are random. */
+/* The node with the most links to others that live */
+static uint32_t hub(const struct sim *sim)
+{
+	const struct topology *t = sim->topo;
+	uint32_t *links = sim_calloc(t->node_count, sizeof(*links)), best = 0, i;
+
+	for (i = 0; i < t->edge_count; i++)
+		if (sim_node_live(sim, t->edges[i].a) && sim_node_live(sim, t->edges[i].b)) {
+			links[t->edges[i].a]++;
+			links[t->edges[i].b]++;
+		}
+	for (i = 1; i < t->node_count; i++)
+		if (links[i] > links[best])
+			best = i;
+	free(links);
+	return best;
+}
+
+/* Each fourth victim is a root's leader, or all are, or hubs; the others are random. */
 static uint32_t victim(struct course *c, uint32_t number)
 {
 	uint32_t node;
 
+	if (c->cfg->kill_hubs)
+		return hub(&c->sim);
 	do
 		node = (uint32_t)rng_below(&c->rng, c->sim.topo->node_count);
 	while (!sim_node_live(&c->sim, node));

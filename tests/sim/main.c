@@ -24,7 +24,7 @@
 static char repeat_command[1024]; /* for reports, and for what is printed on an abort */
 
 enum { OPT_TOPOLOGY = 256, OPT_LIMIT, OPT_SEED, OPT_SECONDS, OPT_KILL, OPT_KILL_LEADER,
-       OPT_SILENT, OPT_LOSS, OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON,
+       OPT_KILL_HUB, OPT_SILENT, OPT_LOSS, OPT_DELAY, OPT_SPREAD, OPT_TRACE, OPT_JSON,
        OPT_PINGS, OPT_PAIRS, OPT_WITHIN, OPT_RECOVER,
        OPT_SETTLE, OPT_CAP, OPT_REORDER, OPT_DUMP, OPT_BYZANTINE,
        OPT_BYZANTINE_WITHIN, OPT_CSV, OPT_MAP, OPT_OUT, OPT_HELP, OPT_RATE,
@@ -39,6 +39,7 @@ static const struct option options[] = {
 	{ "seconds", required_argument, NULL, OPT_SECONDS },
 	{ "kill", required_argument, NULL, OPT_KILL },
 	{ "kill-leader", no_argument, NULL, OPT_KILL_LEADER },
+	{ "kill-hub", no_argument, NULL, OPT_KILL_HUB },
 	{ "silent", no_argument, NULL, OPT_SILENT },
 	{ "loss", required_argument, NULL, OPT_LOSS },
 	{ "delay", required_argument, NULL, OPT_DELAY },
@@ -80,7 +81,7 @@ static const struct option options[] = {
 
 static const char usage_text[] =
 	"usage: pnsim --topology FILE|GENERATOR:SIZE [--nodes-limit N] [--seed N]\n"
-	"             [--seconds S] [--cap S] [--within S] [--kill N [--kill-leader]\n"
+	"             [--seconds S] [--cap S] [--within S] [--kill N [--kill-leader | --kill-hub]\n"
 	"             [--settle S] [--recover-within S]] [--silent] [--delay MS[..MS]] [--jitter P]\n"
 	"             [--rate BPS] [--queue BYTES] [--loss P] [--duplicate P]\n"
 	"             [--reorder] [--tunnel MS[/BPS]] [--radio] [--clock-drift PPM]\n"
@@ -260,6 +261,7 @@ static void argument(struct arguments *a, int opt, const char *name)
 	case OPT_SECONDS: r->seconds = real_arg(name, optarg, 1e6); break;
 	case OPT_KILL: r->kills = (uint32_t)number_arg(name, optarg, SIM_NODES_MAX); break;
 	case OPT_KILL_LEADER: r->kill_leaders = true; break;
+	case OPT_KILL_HUB: r->kill_hubs = true; break;
 	case OPT_TRACE: r->sim.trace = true; break;
 	case OPT_JSON: a->json = true; break;
 	case OPT_PINGS: r->pings = (uint32_t)number_arg(name, optarg, 1000000); break;

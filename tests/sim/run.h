@@ -19,6 +19,7 @@ struct run_config {
 	double settle;		/* seconds watched after a crash, at least */
 	uint32_t kills;
 	bool kill_leaders;	/* each victim leads the root; else each fourth */
+	bool kill_hubs;		/* each victim has the most links left */
 	struct scenario scenario; /* count 0: none */
 	uint32_t early_pings;	/* every quarter second while it converges */
 	uint32_t pings;
