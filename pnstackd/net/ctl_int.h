@@ -212,7 +212,8 @@ struct dest {
 	struct pn_time next_request;
 	struct pn_time next_beat;/* own: raise the sequence number; else: overdue */
 	struct pn_time ghost_at; /* in use is a last resort: those whose source has not raised its
-	                            number by then are not believed; NEVER: it is no last resort */
+	                            number by then are not believed; NEVER: it is no last resort, or a
+	                            neighbour in the sibling itself */
 };
 
 struct cand {                    /* one border where two networks could merge */

@@ -33,8 +33,8 @@
  * A last resort, a route that is known to be a lie or to lead in a circle, is believed for
  * GHOST_NS.  In the second half of that its source is asked for newer numbers, and if none has
  * come it counts as unfeasible, until one comes.  Otherwise liars could keep what has died, or has
- * gone elsewhere, by saying the same for ever.  (Who makes numbers up still can: they are not
- * signed.)
+ * gone elsewhere, by saying the same for ever.  (Who makes numbers up still can, they are not
+ * signed; and who takes his word back for a moment in time.)
  *
  * What is told is built in route_tell.c.  Route entry: kind and flags 1 (bit 0: sibling) | area 8 |
  * router 8 | seqno 2 | metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
@@ -306,6 +306,12 @@ bool route_doubts(const struct dest *d, struct pn_time now)
 {
 	return !pn_time_is_never(d->ghost_at) &&
 	       !pn_time_before(pn_time_add(now, GHOST_NS / 2), d->ghost_at);
+}
+
+bool route_may_ask(const struct dest *d, struct pn_time now)
+{
+	return pn_time_due(d->next_request, now) ||
+	       (d->requests > ASK_DOUBTS && route_doubts(d, now));
 }
 
 /* Choose the best feasible route; the one in use stays among equals. */
@@ -745,11 +751,14 @@ void route_duties(struct net *net, struct facet *f, struct pn_time now)
 			disbelieve(net, f, d, now);
 		if (pn_time_due(d->switch_at, now))
 			route_changed(net, f, d, now);
-		if (!d->own && pn_time_due(d->next_request, now) &&
+		if (!d->own && route_may_ask(d, now) &&
 		    (!d->selected || via_last_resort(via_at(net, d->selected))))
 			dest_select(net, f, d, now);
 		facet_poke(net, f, d->next_beat);
 		facet_poke(net, f, doubt_look(d, now));
+		/* A last resort in use is asked for when it is doubted. */
+		if (!d->own && !d->selected && d->requests && pn_time_before(now, d->next_request))
+			facet_poke(net, f, d->next_request);
 	}
 }
 
@@ -783,7 +792,7 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 		return;                  /* it is in the sibling itself: an old entry */
 	if (d->kind == DEST_LEADER && !d->own && (seqno_newer(seqno, v->seqno) || !v->router))
 		d->next_beat = pn_time_add(now, beat_ns(net, f, area) * BEATS_MISSED);
-	v->raised |= !v->router || seqno_newer(seqno, v->seqno);
+	v->raised |= !v->router || via_router(net, v) != router || seqno_newer(seqno, v->seqno);
 	v->seqno = seqno;
 	v->metric = metric;
 	(void)via_hear(net, v, router, &s);

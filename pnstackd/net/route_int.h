@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#define ASK_DOUBTS 3u            /* d->requests does not pass that while we doubt: one a second */
 #define NEARLY_EQUAL 2u          /* of NET_COST_UNIT: ways that share the load */
 
 static inline bool seqno_newer(uint16_t a, uint16_t b)
@@ -89,6 +90,10 @@ const struct fd *route_fd(const struct dest *d, uint16_t router);
 void route_fd_adopt(struct net *net, struct dest *d, const struct via *v);
 /** route_doubts() - a last resort has been in use for long: its source is asked whether it lives */
 bool route_doubts(const struct dest *d, struct pn_time now);
+
+/** route_may_ask() - it is time for a request: the last one was long enough ago, or was one of those
+ *  that starve ever more rarely, and now there is a doubt that has an end */
+bool route_may_ask(const struct dest *d, struct pn_time now);
 
 /** route_via_total() - its metric with the link's cost added; below NET_METRIC_INF */
 uint32_t route_via_total(const struct net *net, const struct via *v);

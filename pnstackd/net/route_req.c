@@ -54,7 +54,7 @@ void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_t
 {
 	bool doubts;
 
-	if (!pn_time_due(d->next_request, now) && d->requests) {
+	if (!route_may_ask(d, now) && d->requests) {
 		facet_poke(net, f, d->next_request);
 		return;
 	}
@@ -64,14 +64,15 @@ void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_t
 		const struct fd *fd;
 
 		if (!via_heard(f, v) || v->direct ||
-		    (route_via_feasible(net, f, d, v) && !(doubts && via_last_resort(v))))
+		    (route_via_feasible(net, f, d, v) &&
+		     !(doubts && via_last_resort(v) && !v->raised)))
 			continue;
 		fd = route_fd(d, v->router);
 		if (fd)
 			request_send(net, v->adj, d->kind, d->area, via_router(net, v),
 				     (uint16_t)(fd->seqno + 1), REQUEST_HOPS, now);
 	}
-	d->requests = (uint8_t)pn_min(d->requests + 1u, doubts ? 3u : 5u);
+	d->requests = (uint8_t)pn_min(d->requests + 1u, doubts ? ASK_DOUBTS : 5u);
 	d->next_request = pn_time_add(now, REQUEST_EVERY_NS << (d->requests - 1));
 	facet_poke(net, f, d->next_request);
 }

@@ -15,11 +15,12 @@ static uint64_t source_of(int node, const struct dest *d)
 	return facet_rec(lab->net[node], f, (unsigned)i)->leader;
 }
 
-static void tell_as(int node, int from, const struct dest *d, uint64_t router, uint16_t seqno,
-		    uint16_t metric)
+/* @sib: what is beside it; NULL: @d is a leader */
+static void tell_sibling(int node, int from, const struct dest *d, uint64_t router, uint16_t seqno,
+			 uint16_t metric, const struct sib *sib)
 {
 	struct net *net = lab->net[node];
-	uint8_t buf[64];
+	uint8_t buf[96];
 	struct pn_wr w;
 
 	pn_wr_init(&w, buf, sizeof(buf));
@@ -31,8 +32,21 @@ static void tell_as(int node, int from, const struct dest *d, uint64_t router, u
 	pn_wr_u64(&w, router);
 	pn_wr_u16(&w, seqno);
 	pn_wr_u16(&w, metric);
+	if (sib) {
+		pn_wr_u64(&w, sib->id);
+		pn_wr_u64(&w, sib->leader);
+		pn_wr_u32(&w, sib->epoch);
+		pn_wr_u8(&w, sib->base);
+		pn_wr_u8(&w, sib->count);
+	}
 	net->now = lab->now;
 	ctl_on_msg(net, adj_to(node, from), buf, w.len, lab->now);
+}
+
+static void tell_as(int node, int from, const struct dest *d, uint64_t router, uint16_t seqno,
+		    uint16_t metric)
+{
+	tell_sibling(node, from, d, router, seqno, metric, NULL);
 }
 
 static void tell(int node, int from, const struct dest *d, uint16_t seqno, uint16_t metric)
@@ -567,8 +581,69 @@ static void test_ghosts_apart(void)
 	done();
 }
 
-/* A route that lives, and was not asked in time, comes back. */
-static void test_no_ghost(void)
+/* Nothing is left, and nothing else happens: the source is asked ever more rarely. */
+static void test_asked_again(void)
+{
+	static const int at_ms[] = {200, 300, 700, 800};
+	int x = 1, y = 2, z = 3, ms = 0;
+	struct dest *d = root_star(&x, &y, &z);
+	uint64_t asked;
+
+	tell(0, x, d, 500, 100);
+	tell(0, y, d, 499, 100);
+	tell(0, x, d, 500, NET_METRIC_INF);
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	asked = counter(0, "route_requests");
+	for (unsigned i = 0; i < sizeof(at_ms) / sizeof(at_ms[0]); i++) {
+		lab_run(lab, PN_MS(at_ms[i] - ms));
+		ms = at_ms[i];
+		CU_ASSERT_EQUAL(counter(0, "route_requests"), asked + (i + 1) / 2);
+	}
+	done();
+}
+
+/* An older route of a third keeps us asking ever more rarely; who is doubted is asked each second. */
+static void test_ghost_starving(void)
+{
+	int x = 1, y = 2, z = 3;
+	struct dest *d = root_star(&x, &y, &z);
+	uint64_t asked;
+
+	tell(0, x, d, 500, NET_METRIC_INF);
+	tell(0, y, d, 500, 0);
+	for (uint16_t i = 0; i < 39; i++) {
+		tell(0, z, d, 499, 100 + i);
+		CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
+		lab_run(lab, PN_MS(100));
+	}
+	asked = counter(0, "route_requests");
+	lab_run(lab, PN_S(4));
+	CU_ASSERT(counter(0, "route_requests") >= asked + 2 * 4);
+	done();
+}
+
+/* Who has answered is not asked again. */
+static void test_ghost_answered(void)
+{
+	int x = 1, y = 2, z = 3;
+	struct dest *d = root_star(&x, &y, &z);
+	uint64_t asked;
+
+	tell(0, x, d, 500, NET_METRIC_INF);
+	tell(0, y, d, 500, 0);
+	lab_run(lab, PN_MS(4500));
+	tell(0, y, d, 501, 0);
+	asked = counter(0, "route_requests");
+	lab_run(lab, PN_S(3));
+	CU_ASSERT_EQUAL(counter(0, "route_requests"), asked);
+	lab_run(lab, PN_S(1));
+	CU_ASSERT_EQUAL(counter(0, "route_ghosts"), 0);
+	CU_ASSERT_EQUAL(via_now(0, d), (int)adj_to(0, y));
+	done();
+}
+
+/* Node 0 at the end of a line, and a sibling's route of its that is a last resort from now on */
+static struct dest *doubtful_sibling(void)
 {
 	struct dest *d = NULL;
 	struct facet *f;
@@ -586,16 +661,47 @@ static void test_no_ghost(void)
 		v->shunned = true;
 	lab->net[0]->now = lab->now;
 	route_changed(lab->net[0], f, d, lab->now);
-	for (int ms = 0; ms < 20000 && !counter(0, "route_ghosts"); ms++) {
-		/* node 1 has no tokens for requests: each is lost */
+	return d;
+}
+
+/* @ms go by, and node 1 has no tokens for requests of node 0: each is lost. */
+static void run_unasked(int ms)
+{
+	for (; ms > 0 && !counter(0, "route_ghosts"); ms--) {
 		lab->net[1]->ctl->nbs[adj_to(1, 0)].requests =
 			(struct bucket){(uint32_t)(lab->now.ns / 1000), 128};
 		lab_run(lab, PN_MS(1));
 	}
+}
+
+/* A route that lives, and was not asked in time, comes back. */
+static void test_no_ghost(void)
+{
+	struct dest *d = doubtful_sibling();
+
+	run_unasked(20000);
 	CU_ASSERT_EQUAL(counter(0, "route_ghosts"), 1);
 	CU_ASSERT(!dest_alive(d));
 	for (int i = 0; i < 60 && !dest_alive(d); i++)
 		lab_run(lab, PN_MS(100));
+	CU_ASSERT(dest_alive(d));
+	done();
+}
+
+/* Another source takes over at the end, whose numbers are lower: it was not asked yet. */
+static void test_other_source(void)
+{
+	struct dest *d = doubtful_sibling();
+	struct net *net = lab->net[0];
+	const struct via *v = via_at(net, d->selected);
+	struct sib s = *via_sib(net, v);
+
+	run_unasked(7900);
+	CU_ASSERT(dest_alive(d));
+	net->now = lab->now;
+	tell_sibling(0, 1, d, via_router(net, v) + 1, (uint16_t)(v->seqno - 3), 20, &s);
+	lab_run(lab, PN_MS(200));
+	CU_ASSERT_EQUAL(counter(0, "route_ghosts"), 0);
 	CU_ASSERT(dest_alive(d));
 	done();
 }
@@ -613,7 +719,11 @@ static CU_TestInfo tests[] = {
 	{ "requests are limited", test_requests_limited },
 	{ "a ghost", test_ghost },
 	{ "a ghost beside one that lives", test_ghosts_apart },
+	{ "asked again", test_asked_again },
+	{ "a ghost while something else is asked for", test_ghost_starving },
+	{ "a ghost that answered", test_ghost_answered },
 	{ "no ghost", test_no_ghost },
+	{ "no ghost, another source", test_other_source },
 	{ "a ring is cut", test_ring },
 	{ "retraction", test_retraction },
 	{ "alternates", test_alternate },
