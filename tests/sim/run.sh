@@ -8,11 +8,26 @@
 #     options for pnsim, with comments that tell what was wrong.
 #
 # SEED=N runs part 3 with that seed only; SEEDS="1 2 3" with several.
+#
+# One worker for each processor (JOBS=N: so many) goes through the whole list, and runs
+# what no other has taken yet.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 sim=${PN_BUILD:-build}/pnsim
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
+if [ -z "${CLAIMS:-}" ]; then
+	trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
+	for _ in $(seq "${JOBS:-$(nproc)}"); do
+		CLAIMS=$tmp tests/sim/run.sh &
+		workers+=($!)
+	done
+	rc=0
+	for worker in "${workers[@]}"; do
+		wait "$worker" || rc=1
+	done
+	exit $rc
+fi
 failed=0
 count=0
 case $sim in
@@ -20,16 +35,22 @@ case $sim in
 *)	seeds=${SEED:-${SEEDS:-1 2}} slow= ;;
 esac
 
-ok()
+# turn: nobody has run the next test yet, so this worker does
+turn()
 {
 	count=$((count + 1))
-	echo "ok $count - $1"
+	mkdir "$CLAIMS/test$count" 2>/dev/null
+}
+
+# ok NAME [TEXT]: written at once, since others write as well
+ok()
+{
+	printf 'ok - %s\n%s' "$1" "${2:+#   $2
+}"
 }
 not_ok()
 {
-	count=$((count + 1))
-	echo "not ok $count - $1"
-	[ ! -s "$tmp/err" ] || sed 's/^/# /' "$tmp/err"
+	printf 'not ok - %s\n%s' "$1" "$([ ! -s "$tmp/err" ] || sed 's/^/# /' "$tmp/err")"$'\n'
 	failed=1
 }
 
@@ -37,6 +58,7 @@ not_ok()
 refuses()
 {
 	local status=$1 name=$2 rc
+	turn || return
 	shift 2
 	"$sim" "$@" >"$tmp/out" 2>"$tmp/err"
 	rc=$?
@@ -50,15 +72,18 @@ refuses()
 # simulate NAME OPTION...: all contracts hold
 simulate()
 {
+	turn && run "$@"
+}
+run()
+{
 	local name=$1 rc
 	shift
 	timeout 600 "$sim" "$@" --json >"$tmp/out" 2>"$tmp/err"
 	rc=$?
 	if [ $rc = 0 ]; then
-		ok "$name"
-		# one line of figures
-		sed -nE 's/^  "(converged_s|height|stretch_mean|control_bytes_per_node_s|delivery)": (.*),$/\1 \2/p' \
-			"$tmp/out" | paste -sd' ' | sed 's/^/#   /'
+		# with one line of figures
+		ok "$name" "$(sed -nE 's/^  "(converged_s|height|stretch_mean|control_bytes_per_node_s|delivery)": (.*),$/\1 \2/p' \
+			"$tmp/out" | paste -sd' ')"
 	else
 		# what was violated stands in the object
 		sed -nE '/"invariants"/,/}/{/true/d;p}; /"repeat"/p' "$tmp/out" >>"$tmp/err"
@@ -70,8 +95,9 @@ simulate()
 works()
 {
 	local least=$1
+	turn || return
 	shift
-	simulate "$@"
+	run "$@"
 	if sed -nE 's/^ *"working": (.*),$/\1/p' "$tmp/out" | grep -q . &&
 	    sed -nE 's/^ *"working": (.*),$/\1/p' "$tmp/out" | awk -v l="$least" '$1 < l { exit 1 }'; then
 		ok "$1: $least of the pairs work"
@@ -85,10 +111,11 @@ works()
 mean_works()
 {
 	local least=$1 name=$2 s
+	turn || return
 	shift 2
 	: >"$tmp/values"
 	for s in 1 2 3 4; do
-		simulate "$name, seed $s" "$@" --seed "$s"
+		run "$name, seed $s" "$@" --seed "$s"
 		[ -z "$slow" ] || return 0	# for the sanitizers one will do
 		sed -nE 's/^ *"working": (.*),$/\1/p' "$tmp/out" >>"$tmp/values"
 	done
@@ -110,20 +137,8 @@ at_most()
 	fi
 }
 
-if [ -z "${SEED:-}" ]; then
-	refuses 2 "no topology" --seed 1
-	refuses 2 "a topology that is not there" --topology /nonexistent.json
-	echo '{"links":[{"source":1}]}' >"$tmp/bad.json"
-	refuses 2 "a link without a target" --topology "$tmp/bad.json"
-	echo '{"links":[' >"$tmp/bad.json"
-	refuses 2 "a file that is cut off" --topology "$tmp/bad.json"
-	refuses 2 "a generator without a size" --topology grid:0x3
-	refuses 2 "a seed that is no number" --topology line:4 --seed x
-	refuses 2 "a Byzantine kind that there is not" --topology line:4 --byzantine saint:0.5
-	refuses 2 "a rate that is no rate" --topology line:4 --rate fast
-	refuses 2 "a scenario that is not there" --topology line:4 --scenario /nonexistent.scn
-	refuses 2 "a fault that is none" --topology line:4 --fault "at 1s explode"
-	refuses 2 "mobility of cables" --topology line:4 --mobility 60m/10s
+bad_scenario()
+{
 	printf 'at 1s crash random\nat noon heal\n' >"$tmp/bad.scn"
 	if "$sim" --topology line:4 --scenario "$tmp/bad.scn" 2>"$tmp/err" ||
 	    ! grep -q "bad.scn:2: " "$tmp/err"; then
@@ -131,6 +146,10 @@ if [ -z "${SEED:-}" ]; then
 	else
 		ok "a bad line of a scenario is told with its number"
 	fi
+}
+
+violations_noticed()
+{
 	if "$sim" --topology line:8 --within 0.001 --json >"$tmp/out" 2>"$tmp/err"; then
 		not_ok "a bound that cannot be held is noticed"
 	elif grep -q '"one_network": ".*seed 1' "$tmp/out"; then
@@ -138,7 +157,10 @@ if [ -z "${SEED:-}" ]; then
 	else
 		not_ok "a bound that cannot be held is noticed: no text"
 	fi
+}
 
+repeats()
+{
 	"$sim" --topology grid:5x5 --seed 7 --loss 0.02 --kill 2 --json >"$tmp/first" 2>"$tmp/err"
 	"$sim" --topology grid:5x5 --seed 7 --loss 0.02 --kill 2 --json >"$tmp/second" 2>>"$tmp/err"
 	if [ -s "$tmp/first" ] && cmp -s "$tmp/first" "$tmp/second"; then
@@ -146,29 +168,18 @@ if [ -z "${SEED:-}" ]; then
 	else
 		not_ok "the same seed gives the same run"
 	fi
+}
 
-	# In the middle of a line one dropper cuts it: nobody is connected through
-	# honest nodes with the other side, and all others must not notice
-	simulate "a dropper on a line" --topology line:20 --byzantine drop:0.05 --byzantine-within 5
-
-	# One tenth drop: each way leads over one of them, and over the next when that is avoided
-	mean_works 0.9 "droppers" --topology geometric:100 --byzantine drop:0.1 --byzantine-within 15
-
-	# Areas are cut in two: packets go around at once, and the larger part goes on with it
-	simulate "crashes of many" --topology geometric:300 --seed 14 --kill 12 --recover-within 15
+# Areas are cut in two: packets go around at once, and the larger part goes on with it
+crashes_of_many()
+{
+	run "crashes of many" --topology geometric:300 --seed 14 --kill 12 --recover-within 15
 	at_most 0.2 outage_mean_s "crashes of many"
 	at_most 3 readdressed_mean "crashes of many"
+}
 
-	# One tenth tell everybody that they are the best way to anywhere: no packet circles for
-	# long, nobody floods
-	works 0.9 "liars about metrics" --topology geometric:100 --byzantine metrics:0.1 \
-		--byzantine-within 10
-	mean_works 0.95 "many liars about metrics" --topology geometric:200 --byzantine metrics:0.1
-	mean_works 0.9 "liars who are believed" --topology geometric:100 --byzantine cheap:0.1 \
-		--byzantine-within 10
-	mean_works 0.75 "claims of areas" --topology geometric:60 --byzantine claim:0.1 \
-		--byzantine-within 15
-
+leaves_rows_and_pictures()
+{
 	"$sim" --topology geometric:40 --kill 2 --out "$tmp/run" >"$tmp/out" 2>"$tmp/err"
 	if [ "$(sed 1d "$tmp/run/run.csv" | wc -l)" -gt 20 ] &&
 	    awk -F, 'NR == 1 { n = NF } NF != n { exit 1 }' "$tmp/run/run.csv"; then
@@ -190,8 +201,11 @@ if [ -z "${SEED:-}" ]; then
 	else
 		ok "no gnuplot: one line says so"
 	fi
+}
 
-	# Each fault is noticed, and undone: nobody hears anybody, then all do
+# Nobody hears anybody, then all do
+faults_noticed()
+{
 	if "$sim" --topology grid:3x3 --pings 0 --json --recover-within 20 \
 	    --fault "cut all for 5s" --fault "at 4s pings 50/s for 1s least 1%" \
 	    >"$tmp/out" 2>"$tmp/err" && grep -q '"asked": 0,' "$tmp/out"; then
@@ -206,6 +220,10 @@ if [ -z "${SEED:-}" ]; then
 	else
 		ok "pings that are lost are noticed"
 	fi
+}
+
+queue_drops()
+{
 	# 1,000 bytes a second and a short queue: frames must be dropped
 	"$sim" --topology line:3 --pings 400 --cap 20 --rate 64k --queue 1k --json \
 		>"$tmp/out" 2>"$tmp/err"
@@ -214,6 +232,48 @@ if [ -z "${SEED:-}" ]; then
 	else
 		not_ok "a full queue drops frames"
 	fi
+}
+
+if [ -z "${SEED:-}" ]; then
+	refuses 2 "no topology" --seed 1
+	refuses 2 "a topology that is not there" --topology /nonexistent.json
+	echo '{"links":[{"source":1}]}' >"$tmp/bad.json"
+	refuses 2 "a link without a target" --topology "$tmp/bad.json"
+	echo '{"links":[' >"$tmp/bad.json"
+	refuses 2 "a file that is cut off" --topology "$tmp/bad.json"
+	refuses 2 "a generator without a size" --topology grid:0x3
+	refuses 2 "a seed that is no number" --topology line:4 --seed x
+	refuses 2 "a Byzantine kind that there is not" --topology line:4 --byzantine saint:0.5
+	refuses 2 "a rate that is no rate" --topology line:4 --rate fast
+	refuses 2 "a scenario that is not there" --topology line:4 --scenario /nonexistent.scn
+	refuses 2 "a fault that is none" --topology line:4 --fault "at 1s explode"
+	refuses 2 "mobility of cables" --topology line:4 --mobility 60m/10s
+	turn && bad_scenario
+	turn && violations_noticed
+	turn && repeats
+
+	# In the middle of a line one dropper cuts it: nobody is connected through
+	# honest nodes with the other side, and all others must not notice
+	simulate "a dropper on a line" --topology line:20 --byzantine drop:0.05 --byzantine-within 5
+
+	# One tenth drop: each way leads over one of them, and over the next when that is avoided
+	mean_works 0.9 "droppers" --topology geometric:100 --byzantine drop:0.1 --byzantine-within 15
+
+	turn && crashes_of_many
+
+	# One tenth tell everybody that they are the best way to anywhere: no packet circles for
+	# long, nobody floods
+	works 0.9 "liars about metrics" --topology geometric:100 --byzantine metrics:0.1 \
+		--byzantine-within 10
+	mean_works 0.95 "many liars about metrics" --topology geometric:200 --byzantine metrics:0.1
+	mean_works 0.9 "liars who are believed" --topology geometric:100 --byzantine cheap:0.1 \
+		--byzantine-within 10
+	mean_works 0.75 "claims of areas" --topology geometric:60 --byzantine claim:0.1 \
+		--byzantine-within 15
+
+	turn && leaves_rows_and_pictures
+	turn && faults_noticed
+	turn && queue_drops
 
 	while read -r file; do
 		while read -r line; do
@@ -247,13 +307,15 @@ for seed in $seeds; do
 	simulate "a LAN, seed $seed" --topology lan:60 --seed "$seed" --kill 3 --recover-within 30
 	simulate "clocks that run wrong, seed $seed" --topology grid:7x7 --seed "$seed" \
 		--clock-drift 1000 --delay 1..20 --start-in-order --start-spread 5
-	for t in grid4-0225 rtree-0300 freifunk-leipzig freifunk-bielefeld; do
+	for t in grid4-0225 rtree-0300 freifunk-leipzig; do
 		simulate "$t, seed $seed" --topology tests/topologies/$t.json --seed "$seed" \
 			--within 15 --kill 10 --recover-within 12
 	done
 	# when a hub of more than 50 neighbours dies, crooked areas move once the rest is at rest
-	simulate "freifunk-ulm, seed $seed" --topology tests/topologies/freifunk-ulm.json \
-		--seed "$seed" --within 15 --kill 10 --recover-within 20
+	for t in freifunk-bielefeld freifunk-ulm; do
+		simulate "$t, seed $seed" --topology tests/topologies/$t.json --seed "$seed" \
+			--within 15 --kill 10 --recover-within 20
+	done
 	simulate "freifunk-berlin, seed $seed" --topology tests/topologies/freifunk-berlin.json \
 		--seed "$seed" --within 15
 	simulate "grid with loss, seed $seed" --topology grid:7x7 --seed "$seed" --loss 0.05
