@@ -147,6 +147,11 @@ bool dm_has_gone(void)
 	return packed && real()->poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
 }
 
+uint32_t dm_of_stream(void)
+{
+	return dm_has_gone() ? 0 : dm_which();
+}
+
 /* --- streams --------------------------------------------------------------- */
 
 int dm_error(int fd, const uint8_t key[16])
@@ -181,11 +186,12 @@ int dm_connect(struct sock *s, int fd, const uint8_t hit[16], uint16_t port, boo
 	if (ret < 0)
 		return dm_result(ret);
 	dm_addresses(s, fd, hit, port);
-	s->daemon = dm_which();
 	if (nonblock) {
 		ret = pn_client_fill(&dm, fd, s->key);
+		s->daemon = dm_of_stream();
 		return ret < 0 ? dm_result(ret) : EINPROGRESS;
 	}
+	s->daemon = dm_of_stream();
 	ret = pn_client_stream_answer(&dm, fd);
 	s->awaits_answer = ret == -EINTR || ret == -EINPROGRESS;
 	return dm_result(ret);

@@ -323,7 +323,7 @@ static void accept_enter(int fd, const struct sock *listener, const struct pn_wi
 	memcpy(s->key, name->key, sizeof(s->key));
 	s->opts = listener->opts;
 	s->reset = listener->reset;
-	s->daemon = dm_which();
+	s->daemon = dm_of_stream();
 	s->owner = getpid();
 	atomic_store(&s->state, SOCK_CONNECTED);
 	sock_tag(fd, s->domain);

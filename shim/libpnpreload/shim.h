@@ -227,6 +227,12 @@ uint32_t dm_which(void);
 /** dm_has_gone() - Has it ended since? */
 bool dm_has_gone(void);
 
+/** dm_of_stream() - dm_which(), of a stream that is new
+ * Return: 0 if it is from another daemon than we last talked to, which has gone: whoever
+ *	   has only accepted since, or connected, has not asked the next one anything
+ */
+uint32_t dm_of_stream(void);
+
 /** dm_error() - How did this stream end?  Told once */
 int dm_error(int fd, const uint8_t key[16]);
 

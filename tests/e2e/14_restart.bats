@@ -167,3 +167,59 @@ while True:
 	start B
 	run ! listening 8001
 }
+
+# A process learns of the new daemon when it asks it something; until then it may accept and
+# connect.
+@test "streams that come after a restart end well" {
+	server "$PN_BUILD/pnrun" -t trace python3 -u -c '
+import os, socket
+listener = socket.create_server(("::", 7301), family=socket.AF_INET6)
+for worker in range(3):
+    if os.fork() == 0:
+        break
+while True:
+    conn, _ = listener.accept()
+    with conn:
+        try:
+            while conn.recv(100):
+                pass
+            print("end", flush=True)
+            conn.sendall(b"there")
+        except OSError as e:
+            print(e, flush=True)'
+	wait_until 10 listening 7301
+	rm -f again
+	spawn B client.log timeout 60 "$PN_BUILD/pnrun" -t trace.client python3 -u -c '
+import os, socket, sys, time
+def once(wait):
+    with socket.socket(socket.AF_INET6) as s:
+        s.settimeout(wait)
+        s.connect((sys.argv[1], 7301))
+        s.shutdown(socket.SHUT_WR)
+        try:
+            while s.recv(100):
+                pass
+            print("end", flush=True)
+        except OSError as e:
+            print(e, flush=True)
+once(None)
+while not os.path.exists("again"):
+    time.sleep(0.1)
+for i in range(4):
+    once(5 if i & 1 else None)
+once(5)' "$(hit_of B)"
+	lines()
+	{
+		[ "$(wc -l <"$1")" -ge "$2" ]
+	}
+	wait_until 10 lines client.log 1
+	restart 7301
+	touch again
+	wait_until 15 lines client.log 6
+	for _ in 1 2 3 4 5 6 7 8; do
+		got 7301 there
+	done
+	cat server.log client.log
+	run ! grep -v end server.log
+	run ! grep -v end client.log
+}
