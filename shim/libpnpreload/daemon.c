@@ -280,21 +280,31 @@ int dm_dgram_open(struct sock *s, int *fd)
 	return dm_result(ret);
 }
 
-int dm_dgram_bind(struct sock *s, uint16_t port)
+static int dgram_bind_as(struct sock *s, uint16_t port, uint16_t flags)
 {
-	uint16_t bound = 0, flags = 0;
+	uint16_t bound = 0;
 	int err;
 
-	/* With UDP either option lets several sockets have a port */
-	if (opt_int(&s->opts, SOL_SOCKET, SO_REUSEADDR) ||
-	    opt_int(&s->opts, SOL_SOCKET, SO_REUSEPORT))
-		flags = PN_LISTEN_REUSEPORT;
 	err = dm_result(pn_client_dgram_bind(&dm, s->key, port, flags, &bound));
 	if (!err) {
 		s->local.family = 6;
 		s->local.port = bound;
 	}
 	return err;
+}
+
+int dm_dgram_bind(struct sock *s, uint16_t port)
+{
+	/* With UDP either option lets several sockets have a port */
+	bool shared = opt_int(&s->opts, SOL_SOCKET, SO_REUSEADDR) ||
+		      opt_int(&s->opts, SOL_SOCKET, SO_REUSEPORT);
+
+	return dgram_bind_as(s, port, shared ? PN_LISTEN_REUSEPORT : 0);
+}
+
+int dm_dgram_bind_again(struct sock *s)
+{
+	return dgram_bind_as(s, s->local.port, PN_LISTEN_REUSEPORT);
 }
 
 int dm_dgram_connect(struct sock *s, const uint8_t hit[16], uint16_t port)

@@ -7,7 +7,11 @@
  * which UDP never does, and a server would spin.  Instead a listener is put under its number,
  * with the name by which a new daemon finds it (pnstackd/api/wake.c).  That connects, the
  * socket is readable, and recv() has it back as it was: bound and connected.  Whoever sends
- * tries by himself.
+ * tries by himself; and so do we at once, since a program that was busy for long may find out
+ * when a new daemon is there and looks for nobody any more.
+ *
+ * Processes that shared the socket each have one of their own then, so they share the port.
+ * Threads do this one by one.
  */
 #include "shim/libpnpreload/shim.h"
 
@@ -18,7 +22,32 @@
 
 #define WAIT_BACKLOG	4
 
-int dgram_wait(struct sock *s, int fd)
+#define TURN_TRIES	100	/* times to look whether another thread is ready */
+#define TURN_WAIT	5	/* ms between them */
+
+/* Not for ever: after fork() that thread may be none of ours */
+static void turn_begin(struct sock *s)
+{
+	int tries;
+
+	for (tries = 0; atomic_exchange(&s->renewing, true) && tries < TURN_TRIES; tries++)
+		real()->poll(NULL, 0, TURN_WAIT);
+}
+
+static void turn_end(struct sock *s)
+{
+	atomic_store(&s->renewing, false);
+}
+
+/* Return: the socket under the number has a daemon, another thread has seen to that */
+static bool is_alive(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = 0 };
+
+	return real()->poll(&p, 1, 0) == 0;
+}
+
+static int put_listener(struct sock *s, int fd)
 {
 	struct pn_wire_name name = { .kind = 'l', .family = 6, .local_port = s->local.port };
 	int w = real()->socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), err;
@@ -42,17 +71,16 @@ int dgram_wait(struct sock *s, int fd)
 	return err;
 }
 
-int dgram_again(struct sock *s, int fd)
+/* @s is WAITING */
+static int renew(struct sock *s, int fd)
 {
 	struct sa_dest peer = { .kind = SA_PEERNET, .port = s->peer.port };
 	int newfd = -1, err = dm_ready();
 
-	if (s->state != SOCK_WAITING)
-		return 0;
 	if (err || (err = dm_dgram_open(s, &newfd)))
 		return err;
 	sock_tag(newfd, s->domain);
-	if (s->local.port && (err = dm_dgram_bind(s, s->local.port))) {
+	if (s->local.port && (err = dm_dgram_bind_again(s))) {
 		real()->close(newfd);
 		return err;
 	}
@@ -65,6 +93,30 @@ int dgram_again(struct sock *s, int fd)
 	return peer.port ? dgram_connect(s, fd, &peer) : 0;
 }
 
+int dgram_wait(struct sock *s, int fd)
+{
+	int err = 0;
+
+	turn_begin(s);
+	if (s->state != SOCK_WAITING && !is_alive(fd))
+		err = put_listener(s, fd);
+	if (s->state == SOCK_WAITING)
+		(void)renew(s, fd);
+	turn_end(s);
+	return err;
+}
+
+int dgram_again(struct sock *s, int fd)
+{
+	int err = 0;
+
+	turn_begin(s);
+	if (s->state == SOCK_WAITING)
+		err = renew(s, fd);
+	turn_end(s);
+	return err;
+}
+
 int dgram_await(struct sock *s, int fd, bool dontwait)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -72,8 +124,16 @@ int dgram_await(struct sock *s, int fd, bool dontwait)
 
 	for (;;) {
 		err = dgram_again(s, fd);
-		if (!err || (err != ENETDOWN && err != ENOENT && err != ECONNREFUSED))
+		if (!err)
+			return 0;
+		/* A daemon that says no has called, too: poll() is not to tell of it again */
+		if (err != ENETDOWN && err != ENOENT && err != ECONNREFUSED) {
+			got = real()->poll(&p, 1, 0) > 0 ?
+				real()->accept4(fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+			if (got >= 0)
+				real()->close(got);
 			return err;
+		}
 		if (dontwait && real()->poll(&p, 1, 0) <= 0)
 			return EAGAIN;
 		got = real()->accept4(fd, NULL, NULL, SOCK_CLOEXEC); /* EAGAIN: SO_RCVTIMEO, too */

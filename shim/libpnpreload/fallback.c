@@ -299,6 +299,8 @@ struct sock *sock_adopt(int fd)
 	if (!s)
 		return NULL;
 	s->owner = getpid();
+	/* It may be in an epoll set from before */
+	atomic_store(&s->in_epoll, atomic_load(&epoll_used));
 	adopt_options(s, fd);
 	if (type == SOCK_DGRAM)
 		err = dm_dgram_open(s, &newfd);

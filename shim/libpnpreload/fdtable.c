@@ -130,6 +130,7 @@ struct sock *sock_new(enum sock_kind kind, int domain)
 	s->reset = false;
 	s->carries = false;
 	s->daemon = 0;
+	atomic_store(&s->renewing, false);
 	s->owner = 0;
 	memset(&s->opts, 0, sizeof(s->opts));
 	return s;

@@ -94,6 +94,7 @@ enum sock_state {
  *		come before the data
  * @reset:	SO_LINGER is on with 0 s: close() resets
  * @daemon:	Which daemon has the other end, as dm_which(); 0 unknown
+ * @renewing:	A thread puts another socket under it; see dgram_wait.c
  * @owner:	Process that made it; only there close() resets
  * @carries:	Options that AF_UNIX has were set, for accepted sockets to have
  * @opts:	Options that AF_UNIX has not
@@ -116,6 +117,7 @@ struct sock {
 	bool awaits_answer;
 	bool reset;
 	uint32_t daemon;
+	_Atomic bool renewing;
 	pid_t owner;
 	bool carries;
 	struct opt_store opts;
@@ -276,6 +278,9 @@ int dm_name(int fd, struct pn_wire_name *name);
 int dm_dgram_open(struct sock *s, int *fd);
 int dm_dgram_bind(struct sock *s, uint16_t port);
 int dm_dgram_connect(struct sock *s, const uint8_t hit[16], uint16_t port);
+
+/** dm_dgram_bind_again() - To s->local.port, which other processes may have again already */
+int dm_dgram_bind_again(struct sock *s);
 
 /** dm_dgram_local() - Learn the local port that the daemon chose */
 void dm_dgram_local(struct sock *s);

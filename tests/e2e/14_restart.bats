@@ -79,6 +79,18 @@ restart()
 	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
 }
 
+# echoes PORT: a server of datagrams on B does
+echoes()
+{
+	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
+	wait_until 15 echoed "$1"
+}
+
+echoed()
+{
+	echo hello | on A timeout 10 "$PN_BUILD/pnrun" nc -u -w 1 "$B_NAME" "$1" | grep -q hello
+}
+
 @test "workers that share a listener listen again, and the kernel's clients wait for it" {
 	server "$PN_BUILD/pnrun" -t trace python3 -c '
 import os, socket
@@ -222,4 +234,98 @@ once(5)' "$(hit_of B)"
 	cat server.log client.log
 	run ! grep -v end server.log
 	run ! grep -v end client.log
+}
+
+# It finds out when the new daemon looks for listeners no more
+@test "a server of datagrams that was busy all the time" {
+	server "$PN_BUILD/pnrun" -t trace python3 -u -c '
+import select, signal, socket, time
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("::", 7778))
+s.setblocking(False)
+ep = select.epoll()
+ep.register(s, select.EPOLLIN)
+time.sleep(16)
+while True:
+    ep.poll()
+    try:
+        data, peer = s.recvfrom(100)
+        s.sendto(data, peer)
+    except BlockingIOError:
+        pass
+    except OSError as e:
+        print(e, flush=True)'
+	wait_until 10 grep -q "datagrams on PeerNet, port 7778: done" trace
+	stop B KILL
+	start B
+	wait_until 20 grep -q "Network is down" server.log
+	echoes 7778
+}
+
+# Each of them has to have the port again, and says so by itself
+@test "processes that share a socket for datagrams" {
+	server "$PN_BUILD/pnrun" -t trace python3 -u -c '
+import os, select, socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("::", 7779))
+s.setblocking(False)
+for worker in range(2):
+    if os.fork() == 0:
+        break
+turns = 0
+while turns < 1000:
+    select.select([s], [], [])
+    turns += 1
+    try:
+        data, peer = s.recvfrom(100)
+        s.sendto(data, peer)
+    except BlockingIOError:
+        pass
+    except OSError as e:
+        print(e, flush=True)
+print("turns round and round")'
+	wait_until 10 grep -q "datagrams on PeerNet, port 7779: done" trace
+	stop B KILL
+	wait_until 10 grep -q "Network is down" server.log
+	start B
+	echoes 7779
+	sleep 2
+	cat server.log
+	run ! grep -v "Network is down" server.log
+}
+
+# It became one of PeerNet'"'"'s after the program had registered it
+@test "a client of datagrams with epoll" {
+	spawn A server.log timeout 60 "$PN_BUILD/pnrun" -t trace python3 -u -c '
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("::", 7780))
+while True:
+    data, peer = s.recvfrom(100)
+    s.sendto(data, peer)'
+	server_pid=$SPAWNED
+	wait_until 10 grep -q "datagrams on PeerNet, port 7780: done" trace
+	spawn B client.log timeout 60 "$PN_BUILD/pnrun" -t trace.client python3 -u -c '
+import select, socket, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setblocking(False)
+ep = select.epoll()
+ep.register(s, select.EPOLLIN)
+while True:
+    try:
+        s.sendto(b"hello", (sys.argv[1], 7780))
+    except OSError as e:
+        print(e, flush=True)
+    for fd, event in ep.poll(0.2):
+        try:
+            print(s.recv(100), flush=True)
+        except OSError as e:
+            print(e, flush=True)' "$(hit_of A)"
+	wait_until 10 grep -q hello client.log
+	stop B KILL
+	wait_until 10 grep -q "down" client.log
+	start B
+	: >client.log
+	wait_until 15 grep -q hello client.log
+	kill "$SPAWNED"
 }
