@@ -334,3 +334,18 @@ void dm_dgram_local(struct sock *s)
 		s->local.port = local;
 	}
 }
+
+void dm_dgram_facts(struct sock *s)
+{
+	uint16_t local = 0, peer_port = 0;
+	uint8_t peer[16];
+
+	if (dm_result(pn_client_dgram_info(&dm, s->key, &local, peer, &peer_port)) || !local)
+		return;
+	s->local = (struct sa_addr){ .family = 6, .port = local };
+	if (!peer_port)
+		return;
+	s->peer = (struct sa_addr){ .family = 6, .port = peer_port };
+	memcpy(s->peer.ip, peer, sizeof(s->peer.ip));
+	dm_self(s->local.ip);
+}

@@ -46,6 +46,15 @@ static bool is_born(int fd)
 	       real()->getpeername(fd, (struct sockaddr *)&sa, &len) && errno == ENOTCONN;
 }
 
+/* What lies there is a listener while it waits for a daemon, which else knows port and peer */
+static void recover_dgram(struct sock *s, const struct pn_wire_name *name)
+{
+	if (name->kind != 'l' && !shim()->sandboxed)
+		dm_dgram_facts(s);
+	atomic_store(&s->state, name->kind == 'l' ? SOCK_WAITING : s->peer.port ? SOCK_CONNECTED :
+			s->local.port ? SOCK_BOUND : SOCK_BORN);
+}
+
 static struct sock *recover_as(int fd, int domain, int type, const struct pn_wire_name *name)
 {
 	struct sock *s = sock_new(type == SOCK_STREAM ? SOCK_STREAMS : SOCK_DGRAMS,
@@ -56,10 +65,10 @@ static struct sock *recover_as(int fd, int domain, int type, const struct pn_wir
 	if (name) {
 		sa_from_name(name, &s->peer, &s->local);
 		memcpy(s->key, name->key, sizeof(s->key));
-		if (name->kind == 'l')
-			atomic_store(&s->state, SOCK_LISTENING);
-		else if (type == SOCK_STREAM || s->peer.port)
-			atomic_store(&s->state, SOCK_CONNECTED);
+		if (s->kind == SOCK_DGRAMS)
+			recover_dgram(s, name);
+		else
+			atomic_store(&s->state, name->kind == 'l' ? SOCK_LISTENING : SOCK_CONNECTED);
 	}
 	fd_bind(fd, s);
 	trace(fd, "known again");

@@ -282,8 +282,10 @@ int dm_dgram_connect(struct sock *s, const uint8_t hit[16], uint16_t port);
 /** dm_dgram_bind_again() - To s->local.port, which other processes may have again already */
 int dm_dgram_bind_again(struct sock *s);
 
-/** dm_dgram_local() - Learn the local port that the daemon chose */
+/** dm_dgram_local() - Learn the local port that the daemon chose
+ *  dm_dgram_facts() - Learn that and the peer */
 void dm_dgram_local(struct sock *s);
+void dm_dgram_facts(struct sock *s);
 
 /** dm_client() - For pn_client_dgram_send() and _recv() */
 struct pn_client *dm_client(void);

@@ -438,6 +438,17 @@ def test_udp_unconnected():
     assert error_of(sock.recv, 1, socket.MSG_DONTWAIT) == errno.EAGAIN
 
 
+def test_udp_passed_on():
+    sock = udp()
+    sock.send(b"its port is known")
+    out = passed_on(sock, "s.send(b'x'); print(s.family.name, s.getsockname()[1], s.getpeername()[1])")
+    assert out == [sock.family.name, str(sock.getsockname()[1]), str(UDP)], out
+    sock, addr = fresh(UDP, socket.SOCK_DGRAM)
+    sock.sendto(b"its port is known", addr)
+    out = passed_on(sock, f"s.sendto(b'x', {addr!r}); print(s.getsockname()[1])")
+    assert out == [str(sock.getsockname()[1])], out
+
+
 def test_udp_refused():
     sock = connected(CLOSED, socket.SOCK_DGRAM)
     sock.send(b"nobody")
