@@ -240,7 +240,8 @@ struct api {
 	int listen_fd;
 	struct loop_watch *listen_watch;
 	bool listen_paused;           /* out of descriptors: until the next tick */
-	uint8_t wakes;                /* listener_wake() in so many ticks to come */
+	uint8_t wakes;                /* listener_wake() so often from now on, */
+	struct pn_time wake_at;       /* next at that time */
 
 	struct pending *pending;
 	uint32_t pending_count;

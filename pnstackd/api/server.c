@@ -18,7 +18,7 @@
 
 #include "pnstackd/api/api_int.h"
 
-#define WAKES 10                 /* so long, in ticks, programs may be busy when we start */
+#define WAKES 10                 /* so long, in s, programs may be busy when we start */
 
 struct pending {
 	struct pending *next, *prev;
@@ -336,6 +336,7 @@ struct api *api_new(const struct api_config *cfg, struct pn_time now, char *why,
 	api->held_at = PN_TIME_NEVER;
 	api->tick = now;
 	api->wakes = WAKES;
+	api->wake_at = now;
 	api->pid = getpid();
 	api->listen_fd = -1;
 	memcpy(api->path, cfg->path, strlen(cfg->path) + 1);
@@ -452,8 +453,10 @@ void api_expire(struct api *api, struct pn_time now)
 	}
 	expire_pending(api);
 	listener_tick(api);
-	if (api->wakes) {
+	/* ticks can come sooner: those do not count */
+	if (api->wakes && pn_time_due(api->wake_at, now)) {
 		api->wakes--;
+		api->wake_at = pn_time_add(now, API_TICK_NS);
 		listener_wake(api);
 	}
 	event_poll_links(api);

@@ -5,9 +5,12 @@
  *
  * Programs have listeners in the abstract namespace (listeners.c), and do not notice when
  * the daemon that connected to them ends: nothing comes any more.  So a new daemon looks for
- * them in /proc/net/unix, and connects to each once a tick until it knows it or WAKES ticks
- * have passed.  The program accepts that, sees who it is (struct pn_wire_name, kind 'w'; the
+ * them in /proc/net/unix, and connects to each once a second until it knows it or has done
+ * so WAKES times.  The program accepts that, sees who it is (struct pn_wire_name, kind 'w'; the
  * peer's user as always), and hands over the listener with all that belongs to it.
+ *
+ * Streams that were accepted bear the listener's name, too: the kernel shows which of them
+ * listens.
  *
  * The kernel shows a byte of 0 in a name as '@'.  In keys there is neither (pn_client_key());
  * the address can be ours or none; of the port each reading is tried.
@@ -64,11 +67,25 @@ static void wake(int type, const struct sockaddr_un *to, socklen_t len, uint16_t
 	close(fd);
 }
 
-/* A name is of one type: streams, or what stands in place of a datagram socket */
-static void wake_both(const struct sockaddr_un *to, socklen_t len, uint16_t port)
+/* "... 00010000 0001 01 12345 @name": flags, type, state and inode.
+ * Return: the type, 0: it does not listen */
+static int listens_as(const char *text, const char *name)
 {
-	wake(SOCK_STREAM, to, len, port);
-	wake(SOCK_SEQPACKET, to, len, port);
+	const char *end = name;
+	const size_t fields = sizeof("00010000 0001 01") - 1;
+
+	while (end > text && end[-1] == ' ')
+		end--;
+	while (end > text && end[-1] >= '0' && end[-1] <= '9')
+		end--;
+	while (end > text && end[-1] == ' ')
+		end--;
+	if ((size_t)(end - text) < fields)
+		return 0;
+	end -= fields;
+	if (!memcmp(end, "00010000 0001 ", 14))
+		return SOCK_STREAM;
+	return memcmp(end, "00010000 0005 ", 14) ? 0 : SOCK_SEQPACKET;
 }
 
 /* Return: what is shown of @n bytes can be @is */
@@ -94,7 +111,7 @@ static bool port_read(char port[2], const char shown[2], unsigned way)
 }
 
 /* @shown: the name behind the leading zero, PN_WIRE_NAME_LEN bytes */
-static void wake_shown(struct api *api, const char *shown)
+static void wake_shown(struct api *api, int type, const char *shown)
 {
 	static const uint8_t any[16];
 	char raw[PN_WIRE_NAME_LEN];
@@ -122,7 +139,7 @@ static void wake_shown(struct api *api, const char *shown)
 		memcpy(un.sun_path + 1, raw, sizeof(raw));
 		if (pn_wire_name_parse(&un, len, &name) == 0 &&
 		    !keytab_lookup(&api->keys, name.key))
-			wake_both(&un, len, name.local_port);
+			wake(type, &un, len, name.local_port);
 	}
 }
 
@@ -130,12 +147,15 @@ void listener_wake(struct api *api)
 {
 	size_t len;
 	char *text = unix_read(&len), *at = text;
+	int type;
 
 	while (at) {
 		at = memmem(at, len - (size_t)(at - text), MARK, MARK_LEN);
 		if (!at || len - (size_t)(at - text) < 1 + PN_WIRE_NAME_LEN)
 			break;
-		wake_shown(api, at + 1);
+		type = listens_as(text, at);
+		if (type)
+			wake_shown(api, type, at + 1);
 		at += MARK_LEN;
 	}
 	free(text);
