@@ -337,12 +337,22 @@ static bool port_used(struct api *api, uint16_t port)
 	return false;
 }
 
+/* Who has a listener of a daemon before us (take_socket() looks at its name) was allowed the
+ * port then, and may have given up what it takes since.  The kernel tells who called
+ * listen(): that was a daemon of this user. */
+static bool port_allowed_before(const struct listen_request *req)
+{
+	struct api_cred cred;
+
+	return req->own_fd >= 0 && api_cred_of(req->own_fd, &cred) && cred.uid == geteuid();
+}
+
 static int choose_port(struct api *api, const struct listen_request *req, uint16_t *port)
 {
 	*port = req->port;
 	if (req->flags & PN_LISTEN_NO_PEERNET)
 		return 0;
-	if (!port_allowed(&req->cred, *port)) {
+	if (!port_allowed(&req->cred, *port) && !port_allowed_before(req)) {
 		api->count[API_N_DENIED]++;
 		return -EACCES;
 	}

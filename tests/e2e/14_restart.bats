@@ -359,3 +359,19 @@ for _ in range(60):
 	cat server.log
 	[ ! -s server.log ]
 }
+
+# Who listened once there needs no right to do it again
+@test "a server that has given up its privileges" {
+	server "$PN_BUILD/pnrun" -t trace python3 -u -c '
+import os, socket
+listener = socket.create_server(("::", 81), family=socket.AF_INET6)
+os.setgid(65534)
+os.setuid(65534)
+while True:
+    conn, _ = listener.accept()
+    conn.sendall(b"there")
+    conn.close()'
+	wait_until 10 listening 81
+	restart 81
+	got 81 there
+}
