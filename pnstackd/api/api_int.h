@@ -240,8 +240,10 @@ struct api {
 	int listen_fd;
 	struct loop_watch *listen_watch;
 	bool listen_paused;           /* out of descriptors: until the next tick */
-	uint8_t wakes;                /* listener_wake() so often from now on, */
-	struct pn_time wake_at;       /* next at that time */
+	uint8_t wakes;                /* listener_wake() to the end so often from now on, */
+	uint8_t wake_goes;            /* and so often at most, */
+	struct pn_time wake_at;       /* next at that time, */
+	uint32_t wake_from;           /* behind so many listeners in the kernel's list */
 
 	struct pending *pending;
 	uint32_t pending_count;
@@ -422,8 +424,9 @@ int listener_connect(struct api *api, struct listener *only, struct pn_wire_name
 /** listener_probe() - forget it if no program has it open any more */
 void listener_probe(struct api *api, struct key_node *n);
 /** listener_wake() - connect to listeners that there are without our knowing, from a daemon
- *  before us: whoever accepts that, comes to us (struct pn_wire_name, kind 'w') */
-void listener_wake(struct api *api);
+ *  before us: whoever accepts that, comes to us (struct pn_wire_name, kind 'w')
+ *  Return: false: there are more, for the next time */
+bool listener_wake(struct api *api);
 void listener_tick(struct api *api);
 void listener_free_all(struct api *api);
 void listener_show_all(struct api *api, json_t *list);

@@ -19,6 +19,7 @@
 #include "pnstackd/api/api_int.h"
 
 #define WAKES 10                 /* so long, in s, programs may be busy when we start */
+#define WAKE_GOES 100            /* and so long if there are more than go in one go */
 
 struct pending {
 	struct pending *next, *prev;
@@ -336,6 +337,7 @@ struct api *api_new(const struct api_config *cfg, struct pn_time now, char *why,
 	api->held_at = PN_TIME_NEVER;
 	api->tick = now;
 	api->wakes = WAKES;
+	api->wake_goes = WAKE_GOES;
 	api->wake_at = now;
 	api->pid = getpid();
 	api->listen_fd = -1;
@@ -455,9 +457,11 @@ void api_expire(struct api *api, struct pn_time now)
 	listener_tick(api);
 	/* ticks can come sooner: those do not count */
 	if (api->wakes && pn_time_due(api->wake_at, now)) {
-		api->wakes--;
 		api->wake_at = pn_time_add(now, API_TICK_NS);
-		listener_wake(api);
+		if (listener_wake(api))
+			api->wakes--;
+		if (!--api->wake_goes)
+			api->wakes = 0;
 	}
 	event_poll_links(api);
 	if (names_refresh(api->names) && *names_error(api->names))

@@ -9,6 +9,9 @@
  * so WAKES times.  The program accepts that, sees who it is (struct pn_wire_name, kind 'w'; the
  * peer's user as always), and hands over the listener with all that belongs to it.
  *
+ * Whoever makes a hundred thousand sockets with such names is not to keep us from our work:
+ * in one go at most WAKE_MAX are connected to, and the next begins behind them.
+ *
  * Streams that were accepted bear the listener's name, too: the kernel shows which of them
  * listens.
  *
@@ -29,6 +32,7 @@
 #define MARK "@pn1l"             /* how names of listeners begin there */
 #define MARK_LEN 5u
 #define SHOWN '@'                /* for 0 */
+#define WAKE_MAX 1024u           /* connections in one go */
 
 /* Return: all of it, to be freed; NULL */
 static char *unix_read(size_t *len)
@@ -110,8 +114,9 @@ static bool port_read(char port[2], const char shown[2], unsigned way)
 	return true;
 }
 
-/* @shown: the name behind the leading zero, PN_WIRE_NAME_LEN bytes */
-static void wake_shown(struct api *api, int type, const char *shown)
+/* @shown: the name behind the leading zero, PN_WIRE_NAME_LEN bytes
+ * Return: how many connections were tried */
+static unsigned wake_shown(struct api *api, int type, const char *shown)
 {
 	static const uint8_t any[16];
 	char raw[PN_WIRE_NAME_LEN];
@@ -119,17 +124,17 @@ static void wake_shown(struct api *api, int type, const char *shown)
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + sizeof(raw));
 	const size_t ports = 6, local = 26, key = 42;    /* where in the name */
-	unsigned way;
+	unsigned way, tried = 0;
 
 	memcpy(raw, shown, sizeof(raw));
 	if (memchr(shown + key, SHOWN, 16))
-		return;
+		return 0;
 	if (shows(shown + local, api->hit, 16))
 		memcpy(raw + local, api->hit, 16);
 	else if (shows(shown + local, any, 16))
 		memset(raw + local, 0, 16);
 	else
-		return;
+		return 0;
 	memset(raw + ports, 0, 2);       /* the peer's, */
 	memset(raw + ports + 4, 0, 16);  /* and its address */
 	raw[ports - 1] = raw[ports - 1] == SHOWN ? 0 : raw[ports - 1]; /* flags */
@@ -138,25 +143,31 @@ static void wake_shown(struct api *api, int type, const char *shown)
 			continue;
 		memcpy(un.sun_path + 1, raw, sizeof(raw));
 		if (pn_wire_name_parse(&un, len, &name) == 0 &&
-		    !keytab_lookup(&api->keys, name.key))
+		    !keytab_lookup(&api->keys, name.key)) {
 			wake(type, &un, len, name.local_port);
+			tried++;
+		}
 	}
+	return tried;
 }
 
-void listener_wake(struct api *api)
+bool listener_wake(struct api *api)
 {
 	size_t len;
 	char *text = unix_read(&len), *at = text;
+	uint32_t seen = 0, tried = 0;
 	int type;
 
-	while (at) {
+	while (at && tried < WAKE_MAX) {
 		at = memmem(at, len - (size_t)(at - text), MARK, MARK_LEN);
 		if (!at || len - (size_t)(at - text) < 1 + PN_WIRE_NAME_LEN)
 			break;
 		type = listens_as(text, at);
-		if (type)
-			wake_shown(api, type, at + 1);
+		if (type && seen++ >= api->wake_from)
+			tried += wake_shown(api, type, at + 1);
 		at += MARK_LEN;
 	}
 	free(text);
+	api->wake_from = tried < WAKE_MAX ? 0 : seen;
+	return !api->wake_from;
 }
