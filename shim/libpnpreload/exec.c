@@ -189,6 +189,19 @@ HOOK int fexecve(int fd, char *const argv[], char *const env[])
 	return ret;
 }
 
+HOOK int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags)
+{
+	struct env_copy copy = env_open(env);
+	int ret;
+
+	if (real()->execveat)
+		ret = real()->execveat(dir, path, argv, copy.env, flags);
+	else
+		ret = fail(ENOSYS);
+	env_close(&copy);
+	return ret;
+}
+
 HOOK int execv(const char *path, char *const argv[])
 {
 	return execve(path, argv, environ);

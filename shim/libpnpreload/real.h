@@ -62,6 +62,7 @@
 	R(int, execve, (const char *, char *const[], char *const[])) \
 	R(int, execvpe, (const char *, char *const[], char *const[])) \
 	R(int, fexecve, (int, char *const[], char *const[])) \
+	R(int, execveat, (int, const char *, char *const[], char *const[], int)) \
 	R(int, posix_spawn, (pid_t *, const char *, \
 			     const posix_spawn_file_actions_t *, \
 			     const posix_spawnattr_t *, char *const[], \

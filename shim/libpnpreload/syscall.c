@@ -154,6 +154,11 @@ static bool call_process(long number, const long a[6], long *ret)
 	case SYS_execve:
 		*ret = execve(PTR(0), PTR(1), PTR(2));
 		return true;
+#ifdef SYS_execveat
+	case SYS_execveat:
+		*ret = execveat(INT(0), PTR(1), PTR(2), PTR(3), INT(4));
+		return true;
+#endif
 	case SYS_prctl:
 		*ret = prctl(INT(0), a[1], a[2], a[3], a[4]);
 		return true;

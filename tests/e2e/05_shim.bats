@@ -234,6 +234,15 @@ has_trapped()
 	run on A "$PN_BUILD/pnrun" python3 -c 'import subprocess, sys
 subprocess.run(["getent", "hosts", sys.argv[1]], env={"PATH": "/usr/bin"}, check=True)' "$B_NAME"
 	[[ $output == 2001:21:*"$B_NAME" ]]
+	run on A "$PN_BUILD/pnrun" python3 -c 'import ctypes, sys
+argv = (ctypes.c_char_p * 4)(b"getent", b"hosts", sys.argv[1].encode())
+ctypes.CDLL(None).execveat(-100, b"/usr/bin/getent", argv, (ctypes.c_char_p * 1)(), 0)' "$B_NAME"
+	[[ $output == 2001:21:*"$B_NAME" ]]
+	[ "$(uname -m)" = x86_64 ] || return 0
+	run on A "$PN_BUILD/pnrun" python3 -c 'import ctypes, sys
+argv = (ctypes.c_char_p * 4)(b"getent", b"hosts", sys.argv[1].encode())
+ctypes.CDLL(None).syscall(322, -100, b"/usr/bin/getent", argv, (ctypes.c_char_p * 1)(), 0)' "$B_NAME"
+	[[ $output == 2001:21:*"$B_NAME" ]]
 }
 
 # calls MODE COUNT: system calls about descriptors of a client that sends and receives so often
