@@ -350,16 +350,32 @@ static bool res_refuse(const char *name)
 	return true;
 }
 
+/* libc puts the two together, out of our sight; what is too long it refuses itself */
+static bool res_refuse_domain(const char *name, const char *domain)
+{
+	char all[NS_MAXDNAME + 1];
+	int n = snprintf(all, sizeof(all), "%s%s%s", name, domain ? "." : "",
+			 domain ? domain : "");
+
+	return n > 0 && (size_t)n < sizeof(all) && res_refuse(all);
+}
+
 #undef res_query
 #undef res_search
 #undef res_nquery
 #undef res_nsearch
+#undef res_querydomain
+#undef res_nquerydomain
 int __res_query(const char *name, int class, int type, unsigned char *answer, int len);
 int __res_search(const char *name, int class, int type, unsigned char *answer, int len);
 int __res_nquery(res_state state, const char *name, int class, int type, unsigned char *answer,
 		 int len);
 int __res_nsearch(res_state state, const char *name, int class, int type,
 		  unsigned char *answer, int len);
+int __res_querydomain(const char *name, const char *domain, int class, int type,
+		      unsigned char *answer, int len);
+int __res_nquerydomain(res_state state, const char *name, const char *domain, int class, int type,
+		       unsigned char *answer, int len);
 
 HOOK int res_query(const char *name, int class, int type, unsigned char *answer, int len)
 {
@@ -383,6 +399,20 @@ HOOK int res_nsearch(res_state state, const char *name, int class, int type,
 	return res_refuse(name) ? -1 : real()->res_nsearch(state, name, class, type, answer, len);
 }
 
+HOOK int res_querydomain(const char *name, const char *domain, int class, int type,
+			 unsigned char *answer, int len)
+{
+	return res_refuse_domain(name, domain) ? -1 :
+	       real()->res_querydomain(name, domain, class, type, answer, len);
+}
+
+HOOK int res_nquerydomain(res_state state, const char *name, const char *domain, int class,
+			  int type, unsigned char *answer, int len)
+{
+	return res_refuse_domain(name, domain) ? -1 :
+	       real()->res_nquerydomain(state, name, domain, class, type, answer, len);
+}
+
 /* The names that programs of before glibc 2.34 ask for */
 HOOK int __res_query(const char *name, int class, int type, unsigned char *answer, int len)
 {
@@ -404,4 +434,16 @@ HOOK int __res_nsearch(res_state state, const char *name, int class, int type,
 		       unsigned char *answer, int len)
 {
 	return res_nsearch(state, name, class, type, answer, len);
+}
+
+HOOK int __res_querydomain(const char *name, const char *domain, int class, int type,
+			   unsigned char *answer, int len)
+{
+	return res_querydomain(name, domain, class, type, answer, len);
+}
+
+HOOK int __res_nquerydomain(res_state state, const char *name, const char *domain, int class,
+			    int type, unsigned char *answer, int len)
+{
+	return res_nquerydomain(state, name, domain, class, type, answer, len);
 }

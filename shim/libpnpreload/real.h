@@ -90,7 +90,12 @@
 	R(int, res_nquery, (void *, const char *, int, int, unsigned char *, \
 			    int)) \
 	R(int, res_nsearch, (void *, const char *, int, int, unsigned char *, \
-			     int))
+			     int)) \
+	R(int, res_querydomain, (const char *, const char *, int, int, \
+				 unsigned char *, int)) \
+	R(int, res_nquerydomain, (void *, const char *, const char *, int, int, \
+				  unsigned char *, int)) \
+	R(int, getaddrinfo_a, (int, struct gaicb **, int, struct sigevent *))
 
 /**
  * struct shim_real - A pointer to each function below the shim

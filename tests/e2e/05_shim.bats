@@ -216,6 +216,19 @@ has_trapped()
 		echo "$target: $status $output"
 		[ "$status" -eq 6 ] || [ "$status" -eq 7 ]
 	done
+	for call in 'res_querydomain(b"nobody", b"pn.alt", 1, 28, buf, 512)' \
+		'__res_querydomain(b"nobody.pn", b"alt", 1, 28, buf, 512)' \
+		'res_query(b"nobody.pn.alt", 1, 28, buf, 512)' \
+		'getaddrinfo_a(0, (ctypes.c_void_p * 1)(ctypes.addressof(one)), 1, None)'; do
+		run on A timeout 20 "$PN_BUILD/pnrun" python3 -c "
+import ctypes
+buf = ctypes.create_string_buffer(512)
+libc = ctypes.CDLL(None)
+one = (ctypes.c_void_p * 16)(ctypes.cast(ctypes.c_char_p(b'nobody.pn.alt'), ctypes.c_void_p))
+print(libc.$call, libc.gai_error(one))"
+		echo "$call: $output"
+		[[ $output =~ ^(-1|0 -2)( |$) ]]
+	done
 	# the trap works: this one is seen
 	run on A timeout 2 "$PN_BUILD/pnrun" curl -sS -m 1 http://203.0.113.7:53/
 	wait_until 10 has_trapped "port 53"
