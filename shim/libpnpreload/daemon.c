@@ -185,6 +185,8 @@ int dm_connect(struct sock *s, int fd, const uint8_t hit[16], uint16_t port, boo
 	ret = pn_client_stream_connect(&dm, fd, hit, port, s->local.port, flags, s->key);
 	if (ret < 0)
 		return dm_result(ret);
+	if (ret)        /* another socket is there now */
+		sock_tag(fd, s->domain);
 	dm_addresses(s, fd, hit, port);
 	if (nonblock) {
 		ret = pn_client_fill(&dm, fd, s->key);

@@ -294,6 +294,34 @@ print("turns round and round")'
 	run ! grep -E "Address|turns" server.log
 }
 
+# They find out at the same time
+@test "threads that share a socket for datagrams" {
+	server "$PN_BUILD/pnrun" -t trace python3 -u -c '
+import socket, threading
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("::", 7781))
+def serve():
+    while True:
+        try:
+            data, peer = s.recvfrom(100)
+            s.sendto(data, peer)
+        except OSError as e:
+            print(e, flush=True)
+threads = [threading.Thread(target=serve) for _ in range(8)]
+for t in threads:
+    t.start()'
+	wait_until 10 grep -q "datagrams on PeerNet, port 7781: done" trace
+	for _ in 1 2 3; do
+		stop B KILL
+		wait_until 10 grep -q "Network is down" server.log
+		start B
+		echoes 7781
+	done
+	cat server.log
+	run ! grep -vE "^(.*Network is down)*$" server.log
+	[ "$(grep -o "Network is down" server.log | wc -l)" -le 24 ]
+}
+
 # It became one of PeerNet'"'"'s after the program had registered it
 @test "a client of datagrams with epoll" {
 	local client
