@@ -214,6 +214,7 @@ struct filler_note {
 #define PORT_BUCKETS 256
 
 #define HELD_MAX 512
+#define HELD_PORT_MAX 128
 
 /**
  * struct held - A connection that waits for room in a program's backlog

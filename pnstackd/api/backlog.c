@@ -7,7 +7,8 @@
  * it connects later, and is not refused.  Programs rely on that, who listen with a backlog
  * of five and are called by twenty at once.  So the connection is kept here, in the order
  * of arrival at its port, and tried again; nobody tells when there is room in the backlog
- * of a Unix socket.  After HOLD_NS, or if HELD_MAX wait already, it is refused.
+ * of a Unix socket.  After HOLD_NS, or if HELD_MAX wait already, or HELD_PORT_MAX for the
+ * same port, it is refused: a program that does not accept is not to cost others their place.
  *
  * Two kinds wait: a stream of a session that is not answered yet, and one of this node
  * whose program is still connecting.  Both are named by handles, so that they may end
@@ -36,9 +37,18 @@ bool backlog_busy(const struct api *api, uint16_t port)
 	return port_waits(api->held, api->held_count, port);
 }
 
+static size_t count_port(const struct api *api, uint16_t port)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < api->held_count; i++)
+		n += api->held[i].port == port;
+	return n;
+}
+
 bool backlog_hold(struct api *api, stream_id sid, uint64_t owner, uint16_t port)
 {
-	if (api->held_count >= HELD_MAX)
+	if (api->held_count >= HELD_MAX || count_port(api, port) >= HELD_PORT_MAX)
 		return false;
 	api->held[api->held_count++] = (struct held){
 		.sid = sid, .owner = owner, .port = port,

@@ -176,6 +176,46 @@ host()
 	ctl B --json counters | jq -e '.counters.api_refused_backlog_full == 0'
 }
 
+@test "a program that does not accept costs others nothing" {
+	server shim 7105 python3 -u -c '
+import socket, time
+with socket.create_server(("::", 7105), family=socket.AF_INET6, backlog=1) as s:
+    while True:
+        c, _ = s.accept()
+        with c:
+            c.sendall(c.recv(3))
+        time.sleep(0.01)'
+	spawn B idle.log timeout 60 "$PN_BUILD/pnrun" python3 -u -c '
+import socket, sys, time
+with socket.create_server(("::", 7106), family=socket.AF_INET6, backlog=1):
+    keep = []
+    for _ in range(600):
+        s = socket.socket(socket.AF_INET6)
+        s.setblocking(False)
+        s.connect_ex((sys.argv[1], 7106))
+        keep.append(s)
+    print("full", flush=True)
+    time.sleep(30)' "$(hit_of B)"
+	wait_until 20 grep -q full idle.log
+	client shim python3 -c '
+import socket, sys, threading
+bad = []
+def one():
+    try:
+        with socket.create_connection((sys.argv[1], 7105), timeout=20) as s:
+            s.sendall(b"abc")
+            assert s.recv(3) == b"abc"
+    except Exception as e:
+        bad.append(repr(e))
+all = [threading.Thread(target=one) for _ in range(30)]
+for t in all:
+    t.start()
+for t in all:
+    t.join()
+sys.exit("\n".join(bad[:5]) or 0)' "$B_NAME"
+	kill "$SPAWNED"
+}
+
 @test "errors that programs understand" {
 	run client shim curl -sS "http://$B_NAME:81/"
 	[ "$status" -eq 7 ]
