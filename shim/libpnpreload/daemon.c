@@ -149,7 +149,7 @@ bool dm_has_gone(void)
 
 uint32_t dm_of_stream(void)
 {
-	return dm_has_gone() ? 0 : dm_which();
+	return !shim()->sandboxed && dm_has_gone() ? 0 : dm_which();
 }
 
 /* --- streams --------------------------------------------------------------- */
