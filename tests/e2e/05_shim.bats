@@ -319,11 +319,11 @@ with socket.create_connection((sys.argv[1], 7101)) as s:
 		server $mode 7101 python3 "$PN_ROOT/tests/e2e/sockets.py" serve
 		wait_until 10 grep -q ready server.log
 		few=$(calls $mode 100)
-		many=$(calls $mode 400)
+		many=$(calls $mode 1100)
 		echo "$mode: $few, $many"
-		# 300 times two, give or take what the interpreter does now and then
-		[ $((many - few)) -gt 590 ]
-		[ $((many - few)) -lt 610 ]
+		# 1000 times two, give or take what the interpreter does now and then
+		[ $((many - few)) -gt 1900 ]
+		[ $((many - few)) -lt 2100 ]
 		server_stop
 	done
 }
