@@ -1,13 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* ctl.c - the control plane: facets and neighbours come and go; dispatch
- *
- * A node is one facet, or several: each carries at most NET_FACET_ADJ_MAX
- * point-to-point neighbours (an Ethernet counts as one, whoever is on it), so
- * that a hub does not force a tree as deep as it has neighbours.  The facets of a
- * node are joined by internal adjacencies at distances 1, 2, 4, ... of their
- * numbers: connected, short, and O(log n) each.  The last one goes when it has been
- * without neighbours for FACET_IDLE_NS.  To tree.c and route.c a facet is
- * a node like any other.
+/* ctl.c - the control plane: room for it, neighbours come and go; dispatch
  *
  * A facet does its work in ticks: whatever arrives only changes its tables and
  * pokes it; the tick then rebuilds the chain, runs all duties and tells the
@@ -36,8 +28,6 @@
                                   * and chains are longer while a network forms */
 #define CHAIN_SPARE 8            /* levels that a chain may have for a moment, and that no
                                   * destination is kept for: HEIGHT_BELIEF allows them */
-#define FACET_IDLE_NS PN_S(30)   /* a facet without neighbours goes after so long, */
-#define FACET_LEADER_IDLE_NS PN_S(120) /* also if it leads an area */
 #define INTERNAL_COST 1          /* of NET_COST_UNIT: a metric must grow with each step */
 
 static uint16_t facet_limit(const struct net_config *cfg)
@@ -213,7 +203,7 @@ static uint16_t *nb_link(struct ctl *c, struct facet *f, uint32_t adj)
 	return at;
 }
 
-static void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
+void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
 	uint16_t *link;
@@ -235,58 +225,6 @@ static void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_ti
 	part_neighbour(net, adj);
 }
 
-static void facet_join(struct net *net, uint32_t adj, uint16_t a, uint16_t b, struct pn_time now)
-{
-	uint32_t other = adj_at(net, adj)->internal_peer;
-
-	nb_start(net, adj, a, now);
-	nb_start(net, other, b, now);
-	facet_poke(net, facet_at(net, b), now);
-}
-
-/* Return: number of a facet of one leaf, joined to the others; -1: no room */
-static int facet_new(struct net *net, struct pn_time now)
-{
-	struct ctl *c = net->ctl;
-	uint16_t n = c->facet_count, step;
-	struct facet *f;
-	int adj = -1;
-
-	if (n == c->facet_max)
-		return -1;
-	f = &c->facets[n];
-	f->index = n;
-	if (!tree_facet_init(net, f)) {
-		count(net, rec_full);
-		return -1;
-	}
-	if (!route_init(net, f)) {
-		rec_put(&c->recs, f->chain.at[0]);
-		return -1;
-	}
-	if (n > 0) {                     /* the first step is what connects it */
-		adj = adj_internal_add(net, n, (uint16_t)(n - 1));
-		if (adj < 0) {
-			route_fini(net, f);
-			rec_put(&c->recs, f->chain.at[0]);
-			return -1;
-		}
-	}
-	f->live = true;
-	f->idle_since = now;
-	f->decide_at = PN_TIME_NEVER;
-	timer_init(&f->timer, TIMER_FACET, n);
-	c->facet_count++;
-	facet_poke(net, f, now);
-	for (step = 1; step <= n && adj >= 0; step = (uint16_t)(step * 2)) {
-		if (step > 1)
-			adj = adj_internal_add(net, n, (uint16_t)(n - step));
-		if (adj >= 0)
-			facet_join(net, (uint32_t)adj, n, (uint16_t)(n - step), now);
-	}
-	return n;
-}
-
 void ctl_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 {
 	struct ctl *c = net->ctl;
@@ -302,29 +240,6 @@ void ctl_init(struct net *net, const struct net_config *cfg, struct pn_time now)
 		c->link_facet[i] = -1;
 	if (facet_new(net, now) != 0)
 		PN_ASSERT(false);
-}
-
-/* The facet for a new neighbour: its Ethernet's, or the first with room. */
-static uint16_t facet_choose(struct net *net, const struct adj_pub *adj, struct pn_time now)
-{
-	struct ctl *c = net->ctl;
-	bool shared = adj->kind == ADJ_ETHERNET && adj->link >= 0 &&
-		      (uint32_t)adj->link < c->link_max;
-	int f;
-
-	if (shared && c->link_facet[adj->link] >= 0)
-		return (uint16_t)c->link_facet[adj->link];
-	for (f = 0; f < c->facet_count; f++)
-		if (c->facets[f].load < NET_FACET_ADJ_MAX)
-			break;
-	if (f == c->facet_count)
-		f = facet_new(net, now);
-	if (f < 0)
-		f = 0;                   /* no more facets: the tree gets higher */
-	c->facets[f].load++;
-	if (shared)
-		c->link_facet[adj->link] = (int16_t)f;
-	return (uint16_t)f;
 }
 
 /* Neighbours ----------------------------------------------------------------- */
@@ -384,26 +299,7 @@ void ctl_on_adj_up(struct net *net, uint32_t adj, struct pn_time now)
 	facet_poke(net, facet_at(net, f), now);
 }
 
-/* The facet of an Ethernet stays reserved for it while anybody is on it. */
-static void load_release(struct net *net, uint32_t adj, struct facet *f)
-{
-	const struct adj_pub *p = adj_peek(net, adj);
-
-	if (p && p->kind == ADJ_ETHERNET && p->link >= 0 &&
-	    (uint32_t)p->link < net->ctl->link_max) {
-		for_each_nb(net, f, a) {
-			const struct adj_pub *q = adj_peek(net, a);
-
-			if (a != adj && q && q->kind == ADJ_ETHERNET && q->link == p->link)
-				return;
-		}
-		net->ctl->link_facet[p->link] = -1;
-	}
-	PN_ASSERT(f->load > 0);
-	f->load--;
-}
-
-static void nb_stop(struct net *net, uint32_t adj, struct pn_time now)
+void nb_stop(struct net *net, uint32_t adj, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
 	struct facet *f = facet_at(net, nb->facet);
@@ -427,62 +323,8 @@ void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_
 		return;
 	guard_on_down(net, adj);
 	circle_on_down(net, adj);
-	load_release(net, adj, f);
-	if (f->load == 0)
-		f->idle_since = now;
+	facet_release(net, adj, f, now);
 	nb_stop(net, adj, now);
-}
-
-/* The last facet, which has nobody but its own node, goes, as if it had crashed.  What it
- * led is succeeded, or falls apart, so it waits rather until it leads nothing.  Another one
- * of that number will not be taken for it: its areas are new, its leaf of a new epoch. */
-static void facet_remove(struct net *net, struct facet *f, struct pn_time now)
-{
-	struct ctl *c = net->ctl;
-	const struct rec leaf = *facet_rec(net, f, 0);
-	struct facet next = {.leave_at = f->leave_at, .lease = f->lease, .stepped = f->stepped,
-			     .silent = f->silent, .dests = f->dests, .nonce = f->nonce,
-			     .chain.at = f->chain.at,
-			     .leaf_epoch = leaf.epoch + 1, .leaf_seq = leaf.seq};
-
-	PN_ASSERT(f->index > 0 && f->index + 1 == c->facet_count);
-	while (f->nb_first) {
-		uint32_t adj = f->nb_first - 1u, other = adj_at(net, adj)->internal_peer;
-
-		adj_internal_del(net, adj);
-		nb_stop(net, adj, now);
-		nb_stop(net, other, now);
-	}
-	route_fini(net, f);
-	while (f->chain.n > 0)
-		rec_put(&c->recs, f->chain.at[--f->chain.n]);
-	timer_set(net, &f->timer, PN_TIME_NEVER);
-	c->facet_count--;
-	count(net, facets_removed);
-	facet_poke(net, facet_at(net, c->facet_count - 1u), now);
-	lookup_on_address(net, f->index, now);
-	adj_on_address(net, now);
-	nbhd_touch(net);
-	*f = next;
-}
-
-/* Return: it has had no neighbours for long, and it is gone now */
-static bool facet_idle(struct net *net, struct facet *f, struct pn_time now)
-{
-	uint64_t wait = FACET_IDLE_NS;
-	unsigned i;
-
-	if (f->load > 0 || f->index == 0 || f->index + 1 != net->ctl->facet_count)
-		return false;
-	for (i = 1; i < f->chain.n; i++)
-		if (facet_rec(net, f, i)->leader == f->node_id)
-			wait = FACET_LEADER_IDLE_NS;
-	if (pn_time_since(now, f->idle_since) < wait) {
-		facet_poke(net, f, pn_time_add(f->idle_since, wait));
-		return false;
-	}
-	facet_remove(net, f, now);
-	return true;
 }
 
 void ctl_on_cost(struct net *net, uint32_t adj, struct pn_time now)

@@ -337,6 +337,21 @@ struct facet *nb_facet(const struct net *net, uint32_t adj);
 void nb_all_dirty(struct net *net, struct facet *f);
 uint16_t nb_cost(const struct net *net, uint32_t adj);     /* >= 1 */
 
+/** nb_start(), nb_stop() - the adjacency belongs to that facet from now on, or to none */
+void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now);
+void nb_stop(struct net *net, uint32_t adj, struct pn_time now);
+
+/* facet.c */
+/** facet_new() - one more facet, of one leaf, joined to the others.  Return: its number; -1: no
+ *  room */
+int facet_new(struct net *net, struct pn_time now);
+/** facet_choose() - the facet for a new neighbour: its Ethernet's, or the first with room */
+uint16_t facet_choose(struct net *net, const struct adj_pub *adj, struct pn_time now);
+/** facet_release() - a neighbour of this facet is going */
+void facet_release(struct net *net, uint32_t adj, struct facet *f, struct pn_time now);
+/** facet_idle() - Return: it has had no neighbours for long, and it is gone now */
+bool facet_idle(struct net *net, struct facet *f, struct pn_time now);
+
 /* view.c asks */
 bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
 			const struct via *v);
