@@ -203,10 +203,22 @@ static uint16_t *nb_link(struct ctl *c, struct facet *f, uint32_t adj)
 	return at;
 }
 
+static void nb_insert(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+	uint16_t *link = nb_link(net->ctl, facet_at(net, facet), adj);
+
+	nb->facet = facet;
+	nb->next = *link;
+	*link = (uint16_t)(adj + 1);
+	nb->tx_dirty = true;
+	nb->apart_at = now;
+	adj_at(net, adj)->facet = facet;
+}
+
 void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
-	uint16_t *link;
 
 	PN_ASSERT(adj < net->ctl->nb_max);
 	PN_ASSERT(!nb->used);
@@ -214,13 +226,7 @@ void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
 	*nb = (struct nb){.used = true, .stage = nb->stage, .chain = nb->chain, .sent = nb->sent};
 	if (net->ctl->nb_high <= adj)
 		net->ctl->nb_high = adj + 1;
-	nb->facet = facet;
-	link = nb_link(net->ctl, facet_at(net, facet), adj);
-	nb->next = *link;
-	*link = (uint16_t)(adj + 1);
-	nb->tx_dirty = true;
-	nb->apart_at = now;
-	adj_at(net, adj)->facet = facet;
+	nb_insert(net, adj, facet, now);
 	nbhd_start(net, adj);
 	part_neighbour(net, adj);
 }
@@ -299,19 +305,41 @@ void ctl_on_adj_up(struct net *net, uint32_t adj, struct pn_time now)
 	facet_poke(net, facet_at(net, f), now);
 }
 
+/* No neighbour of its facet any more */
+static void nb_remove(struct net *net, uint32_t adj, struct pn_time now)
+{
+	struct facet *f = facet_at(net, net->ctl->nbs[adj].facet);
+
+	*nb_link(net->ctl, f, adj) = net->ctl->nbs[adj].next;
+	route_neighbour_gone(net, f, adj, now);
+	part_neighbour_gone(net, f, adj);
+	facet_poke(net, f, now);
+}
+
 void nb_stop(struct net *net, uint32_t adj, struct pn_time now)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
-	struct facet *f = facet_at(net, nb->facet);
 
 	PN_ASSERT(nb->used);
 	gossip_forget(net, nb);
 	nbhd_forget(net, adj);
 	nb->used = false;
-	*nb_link(net->ctl, f, adj) = nb->next;
-	route_neighbour_gone(net, f, adj, now);
-	part_neighbour_gone(net, f, adj);
-	facet_poke(net, f, now);
+	nb_remove(net, adj, now);
+}
+
+void nb_move(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
+{
+	struct nb *nb = &net->ctl->nbs[adj];
+
+	PN_ASSERT(nb->used);
+	PN_ASSERT(nb->inside == 0);      /* so neither has told the other of routes */
+	nb_remove(net, adj, now);
+	nb_insert(net, adj, facet, now);
+	part_want(net, adj);
+	tree_locate(net, facet_at(net, facet), nb);
+	route_on_chain(net, facet_at(net, facet), adj, now);
+	nbhd_touch(net);
+	facet_poke(net, facet_at(net, facet), now);
 }
 
 void ctl_on_adj_down(struct net *net, uint32_t adj, enum net_err why, struct pn_time now)

@@ -89,6 +89,7 @@ struct nb {
 	bool ready;              /* a whole chain was received */
 	bool complete;           /* it ends at a root */
 	bool in_network;         /* its root is ours */
+	bool fell_out;           /* it was, and now we share no area with it */
 	uint16_t facet;          /* ours */
 	uint64_t addr;
 	uint8_t common;          /* lowest index of its chain that is in ours too, or n */
@@ -340,6 +341,8 @@ uint16_t nb_cost(const struct net *net, uint32_t adj);     /* >= 1 */
 /** nb_start(), nb_stop() - the adjacency belongs to that facet from now on, or to none */
 void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now);
 void nb_stop(struct net *net, uint32_t adj, struct pn_time now);
+/** nb_move() - a neighbour in another network than ours belongs to that facet from now on */
+void nb_move(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now);
 
 /* facet.c */
 /** facet_new() - one more facet, of one leaf, joined to the others.  Return: its number; -1: no
@@ -351,6 +354,9 @@ uint16_t facet_choose(struct net *net, const struct adj_pub *adj, struct pn_time
 void facet_release(struct net *net, uint32_t adj, struct facet *f, struct pn_time now);
 /** facet_idle() - Return: it has had no neighbours for long, and it is gone now */
 bool facet_idle(struct net *net, struct facet *f, struct pn_time now);
+/** facet_rehome() - a neighbour in another network may join: not here, if that would only make the
+ *  tree taller, but at another facet of ours.  Return: it was moved there */
+bool facet_rehome(struct net *net, struct facet *f, uint32_t adj, struct pn_time now);
 
 /* view.c asks */
 bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,

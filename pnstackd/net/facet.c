@@ -8,12 +8,24 @@
  * numbers: connected, short, and O(log n) each.  The last one goes when it has been
  * without neighbours for FACET_IDLE_NS.  To tree.c and route.c a facet is
  * a node like any other.
+ *
+ * A facet has one slot on each level.  When all are taken, whoever joins hangs above the root;
+ * and when a hub dies, those who stood beside its facets come to those of the next hub all at
+ * once: a level for each, until the tree is so tall that everybody gets another address
+ * (balance.c).  So a neighbour that fell out of our network, and finds no slot below the root,
+ * is moved to another facet that has one, or to a new one: that hangs high itself, but has
+ * slots on all levels below for those that follow.  The neighbour sees another chain at the
+ * end of its adjacency, as if the facet it knew had joined elsewhere: no message is needed.
+ * (Moving those as well who come for the first time makes networks form more slowly, and no
+ * lower: like sizes would merge anyway.)
  */
 #include "pnstackd/net/ctl_int.h"
 #include "pnstackd/net/nbhd.h"
 
 #define FACET_IDLE_NS PN_S(30)   /* a facet without neighbours goes after so long, */
 #define FACET_LEADER_IDLE_NS PN_S(120) /* also if it leads an area */
+#define REHOME_FACETS 3          /* hubs only, */
+#define REHOME_LOWER 2           /* and networks so many levels lower, as they come of a dead hub */
 
 static void facet_join(struct net *net, uint32_t adj, uint16_t a, uint16_t b, struct pn_time now)
 {
@@ -156,5 +168,49 @@ bool facet_idle(struct net *net, struct facet *f, struct pn_time now)
 		return false;
 	}
 	facet_remove(net, f, now);
+	return true;
+}
+
+/* Is there a slot for a network of that height at this facet, no higher than its own network,
+ * or than a facet with all its neighbours is in the end? */
+static bool has_room(const struct net *net, const struct facet *f, uint8_t height)
+{
+	const struct rec *root = facet_root_rec(net, f);
+	unsigned owner;
+	int level = root ? join_slot(net, &f->chain, height, &owner) : -1;
+
+	return level >= 0 && (unsigned)level < pn_max(root->base, NET_FACET_ADJ_MAX);
+}
+
+/* Return: another facet for a neighbour that finds no room at this one; -1: none */
+static int with_room(struct net *net, const struct facet *full, uint8_t height, struct pn_time now)
+{
+	const struct ctl *c = net->ctl;
+
+	for (uint16_t i = 0; i < c->facet_count; i++)
+		if (i != full->index && c->facets[i].load < NET_FACET_ADJ_MAX &&
+		    has_room(net, &c->facets[i], height))
+			return i;
+	return facet_new(net, now);
+}
+
+bool facet_rehome(struct net *net, struct facet *f, uint32_t adj, struct pn_time now)
+{
+	const struct nb *nb = &net->ctl->nbs[adj];
+	const struct rec *root = facet_root_rec(net, f);
+	const struct rec *top = chain_rec(net, &nb->chain, nb->chain.n - 1u);
+	int to;
+
+	if (!nb->fell_out || net->ctl->facet_count < REHOME_FACETS || f->load < 2 || !root ||
+	    adj_peek(net, adj)->kind != ADJ_TUNNEL || top->base + REHOME_LOWER > root->base ||
+	    has_room(net, f, top->base))
+		return false;
+	to = with_room(net, f, top->base, now);
+	if (to < 0)
+		return false;
+	f->load--;
+	facet_at(net, (uint16_t)to)->load++;
+	nb_move(net, adj, (uint16_t)to, now);
+	count(net, facets_rehomed);
 	return true;
 }

@@ -344,8 +344,11 @@ void join_border(struct net *net, struct facet *f, struct pn_time now)
 		if (!nb->ready || border_granted(net, f, nb, root, now))
 			continue;
 		/* Who is in our own area, and has not heard yet that it is a root now, is no way out */
-		if (nb->complete && !nb->in_network && chain_find(net, &nb->chain, root->id) < 0)
-			border_candidate(net, f, a, root, now);
+		if (!nb->complete || nb->in_network || chain_find(net, &nb->chain, root->id) >= 0)
+			continue;
+		if (facet_rehome(net, f, a, now))
+			return;          /* that moved it out of the list that we walk; again soon */
+		border_candidate(net, f, a, root, now);
 	}
 }
 

@@ -170,6 +170,8 @@ void net_config_fit(struct net_config *cfg, const struct net_surroundings *aroun
 	uint32_t log = log2_ceil(around->nodes), stations = around->stations;
 
 	cfg->facet_max = net_facets_of(around->cables, stations);
+	if (cfg->facet_max > 2)          /* some more, for neighbours that are moved (facet.c) */
+		cfg->facet_max += cfg->facet_max / 2;
 	/* of an Ethernet those of the ring, and shortcuts while data flows */
 	cfg->station_max = stations ? stations + FIT_SPARE_STATIONS : 1;
 	stations = pn_min(stations, FIT_STATION_ADJS + 4 * log2_ceil(stations + 1));

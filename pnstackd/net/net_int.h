@@ -288,7 +288,7 @@ bool net_verify(const uint8_t id[PN_ID_LEN], enum sign_purpose p, const uint8_t 
 	X(ctl_stale) X(ctl_foreign) X(ctl_refused_height) \
 	X(tree_joins) X(tree_grants) X(tree_refusals) X(tree_detaches) \
 	X(tree_orphans) X(tree_rebuilds) X(tree_moves) X(tree_hollows) X(facets_removed) \
-	X(tree_no_slot) X(tree_bounded) \
+	X(facets_rehomed) X(tree_no_slot) X(tree_bounded) \
 	X(ctl_checks_bounded) X(ctl_bounded) X(tree_successions) X(tree_adoptions) \
 	X(ctl_bad_deputy) \
 	X(route_requests) X(route_updates) X(via_full) X(router_full) X(sib_full) \

@@ -108,6 +108,7 @@ static void locate(const struct net *net, const struct facet *f, struct nb *nb)
 	nb->common = c->n;
 	nb->inside = 0;
 	nb->in_network = false;
+	nb->fell_out |= was_in;
 	if (!nb->ready || c->n == 0)
 		return;
 	top = chain_rec(net, c, c->n - 1u);
@@ -130,6 +131,8 @@ static void locate(const struct net *net, const struct facet *f, struct nb *nb)
 		i += r->base <= t->base;
 		j += t->base <= r->base;
 	}
+	if (nb->inside)
+		nb->fell_out = false;
 }
 
 void tree_locate(struct net *net, const struct facet *f, struct nb *nb)

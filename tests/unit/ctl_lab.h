@@ -3,8 +3,8 @@
 #ifndef TESTS_CTL_LAB_H
 #define TESTS_CTL_LAB_H
 
-#define LAB_NODES 12
-#define LAB_WIRES 16
+#define LAB_NODES 25
+#define LAB_WIRES 32
 #include "tests/unit/adj_lab.h"
 #include "pnstackd/net/ctl_int.h"
 

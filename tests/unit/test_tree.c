@@ -536,7 +536,7 @@ static void hub(uint64_t seed, int leaves)
 {
 	nodes(seed, leaves + 1);
 	for (int i = 0; i < lab->nodes; i++)
-		lab->cfg[i].adj_max = 24;
+		lab->cfg[i].adj_max = 48;
 	start_all();
 	for (int i = 1; i <= leaves; i++)
 		tie(0, i);
@@ -609,6 +609,48 @@ static void test_facet_goes(void)
 }
 
 /* Neighbours that fill the pool of records do not stop a hub that grows. */
+/* Who falls out of a network beside a facet whose slots are all taken comes in at another facet:
+ * the tree is not taller, and nobody else has another address. */
+static void test_rehomed(void)
+{
+	uint64_t addrs[25];
+	struct net *net;
+	uint32_t adj;
+	unsigned height, load = 0;
+	uint16_t full = 0;
+	int fallen = 0;
+
+	hub(5, 24);
+	CU_ASSERT(until_whole(PN_S(15)));
+	net = lab->net[0];
+	CU_ASSERT_EQUAL_FATAL(net_facet_count(net), 3);
+	height = net_height(net);
+	for (int i = 1; i <= 24; i++) {
+		addrs[i] = net_address(lab->net[i], 0);
+		if (nb_facet(net, adj_to(0, i))->load == NET_FACET_ADJ_MAX)
+			fallen = i;
+	}
+	CU_ASSERT_FATAL(fallen > 0);
+	adj = adj_to(0, fallen);
+	full = adj_peek(net, adj)->facet;
+	tree_detach(lab->net[fallen], facet_at(lab->net[fallen], 0), 0, lab->now);
+	CU_ASSERT(until_whole(PN_S(15)));
+	CU_ASSERT_EQUAL(counter(0, "facets_rehomed"), 1);
+	CU_ASSERT_EQUAL(adj_to(0, fallen), adj);
+	CU_ASSERT_NOT_EQUAL(adj_peek(net, adj)->facet, full);
+	CU_ASSERT_EQUAL(nb_facet(net, adj)->index, adj_peek(net, adj)->facet);
+	CU_ASSERT_EQUAL(adj_peek(lab->net[fallen], adj_to(fallen, 0))->peer_facet,
+			adj_peek(net, adj)->facet);
+	CU_ASSERT_EQUAL(facet_at(net, full)->load, NET_FACET_ADJ_MAX - 1);
+	for (uint16_t f = 0; f < net_facet_count(net); f++)
+		load += facet_at(net, f)->load;
+	CU_ASSERT_EQUAL(load, 24);
+	CU_ASSERT(net_height(net) <= height + 1);
+	for (int i = 1; i <= 24; i++)
+		CU_ASSERT(i == fallen || net_address(lab->net[i], 0) == addrs[i]);
+	done_sound();
+}
+
 static void test_pool_full(void)
 {
 	struct net *net;
@@ -660,6 +702,7 @@ static CU_TestInfo tests[] = {
 	{ "hollow areas", test_hollow },
 	{ "facets", test_facets },
 	{ "a facet goes", test_facet_goes },
+	{ "who falls out beside a full facet joins at another", test_rehomed },
 	{ "pool of records full", test_pool_full },
 	{ "called on after goodbye", test_goodbye_goes_on },
 	CU_TEST_INFO_NULL,
