@@ -87,7 +87,7 @@ struct shun {
 	uint32_t key;                /* hash of the line of our area whose sibling the route
 	                                leads to, and of the neighbour; 0 free */
 	uint32_t until;              /* in units */
-	uint16_t adj, facet;
+	uint16_t adj;
 	uint8_t times;               /* in a row */
 	bool on;
 	bool all;                    /* all of its routes */
@@ -217,12 +217,21 @@ static struct shun *shun_find(const struct net *net, uint64_t area, uint32_t adj
 	return NULL;
 }
 
+/* The neighbour may have been moved to another facet meanwhile (facet.c), or be gone. */
+static void shun_changed(struct net *net, uint32_t adj, struct pn_time now)
+{
+	const struct adj_pub *p = adj_at(net, adj);
+
+	if (p)
+		route_shun(net, p->facet, adj, now);
+}
+
 static void shun_end(struct net *net, struct shun *s, struct pn_time now)
 {
 	if (!s->on)
 		return;
 	s->on = false;
-	route_shun(net, s->facet, s->adj, now);
+	shun_changed(net, s->adj, now);
 }
 
 /* That one, or room for it: the place of the one that ends soonest, or has ended */
@@ -250,7 +259,7 @@ bool circle_shuns(const struct net *net, uint64_t area, uint32_t adj)
 	return (s && s->on) || (area != ALL && circle_shuns(net, ALL, adj));
 }
 
-static void shun(struct net *net, uint16_t facet, uint64_t area, uint32_t adj, uint64_t hold_ns,
+static void shun(struct net *net, uint64_t area, uint32_t adj, uint64_t hold_ns,
 		 struct pn_time now)
 {
 	struct shun *s = shun_have(net, area, adj, now);
@@ -260,12 +269,11 @@ static void shun(struct net *net, uint16_t facet, uint64_t area, uint32_t adj, u
 	if ((uint32_t)(units(now) - s->until) > FORGET_NS >> UNIT_SHIFT)
 		s->times = 0;
 	hold_ns <<= s->times;
-	s->facet = facet;
 	s->on = true;
 	s->until = units(now) + (uint32_t)(hold_ns >> UNIT_SHIFT);
 	s->times += s->times < HOLD_SHIFT_MAX;
 	count(net, circle_shunned);
-	route_shun(net, facet, adj, now);
+	shun_changed(net, adj, now);
 	timer_earlier(net, &net->circle->timer, pn_time_add(now, hold_ns));
 }
 
@@ -290,9 +298,9 @@ static void blame(struct net *net, uint16_t facet, unsigned level, uint32_t adj,
 
 	if (!area || !adj_at(net, adj))
 		return;
-	shun(net, facet, area, adj, HOLD_NS, now);
+	shun(net, area, adj, HOLD_NS, now);
 	if (shun_count(net, adj, now) >= LIAR_ROUTES)
-		shun(net, facet, ALL, adj, LIAR_HOLD_NS, now);
+		shun(net, ALL, adj, LIAR_HOLD_NS, now);
 }
 
 void circle_rule_out(const struct net *net, struct fwd_hop *hop)

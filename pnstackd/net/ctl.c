@@ -203,7 +203,7 @@ static uint16_t *nb_link(struct ctl *c, struct facet *f, uint32_t adj)
 	return at;
 }
 
-static void nb_insert(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
+static void nb_insert(struct net *net, uint32_t adj, uint16_t facet)
 {
 	struct nb *nb = &net->ctl->nbs[adj];
 	uint16_t *link = nb_link(net->ctl, facet_at(net, facet), adj);
@@ -212,7 +212,7 @@ static void nb_insert(struct net *net, uint32_t adj, uint16_t facet, struct pn_t
 	nb->next = *link;
 	*link = (uint16_t)(adj + 1);
 	nb->tx_dirty = true;
-	nb->apart_at = now;
+	nb->sent_commit = false;
 	adj_at(net, adj)->facet = facet;
 }
 
@@ -226,7 +226,8 @@ void nb_start(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
 	*nb = (struct nb){.used = true, .stage = nb->stage, .chain = nb->chain, .sent = nb->sent};
 	if (net->ctl->nb_high <= adj)
 		net->ctl->nb_high = adj + 1;
-	nb_insert(net, adj, facet, now);
+	nb->apart_at = now;
+	nb_insert(net, adj, facet);
 	nbhd_start(net, adj);
 	part_neighbour(net, adj);
 }
@@ -332,10 +333,11 @@ void nb_move(struct net *net, uint32_t adj, uint16_t facet, struct pn_time now)
 	struct nb *nb = &net->ctl->nbs[adj];
 
 	PN_ASSERT(nb->used);
-	PN_ASSERT(nb->inside == 0);      /* so neither has told the other of routes */
+	PN_ASSERT(nb->inside == 0);      /* routes between the two count no more */
 	nb_remove(net, adj, now);
-	nb_insert(net, adj, facet, now);
-	part_want(net, adj);
+	nb_insert(net, adj, facet);
+	nb->fell_out = false;            /* one move for each time */
+	net->ctl->part_nbs[adj].want = true;
 	tree_locate(net, facet_at(net, facet), nb);
 	route_on_chain(net, facet_at(net, facet), adj, now);
 	nbhd_touch(net);

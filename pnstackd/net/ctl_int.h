@@ -89,7 +89,7 @@ struct nb {
 	bool ready;              /* a whole chain was received */
 	bool complete;           /* it ends at a root */
 	bool in_network;         /* its root is ours */
-	bool fell_out;           /* it was, and now we share no area with it */
+	bool fell_out;           /* it was, and now we share no area with it (or we fell out) */
 	uint16_t facet;          /* ours */
 	uint64_t addr;
 	uint8_t common;          /* lowest index of its chain that is in ours too, or n */

@@ -182,6 +182,19 @@ static bool has_room(const struct net *net, const struct facet *f, uint8_t heigh
 	return level >= 0 && (unsigned)level < pn_max(root->base, NET_FACET_ADJ_MAX);
 }
 
+/* May there be one facet more?  At most half as many again as there are neighbours for: they
+ * stay, and take adjacencies for those between them. */
+static bool may_be_new(const struct net *net, uint8_t height)
+{
+	const struct ctl *c = net->ctl;
+	unsigned load = 0, need;
+
+	for (uint16_t i = 0; i < c->facet_count; i++)
+		load += c->facets[i].load;
+	need = (load + NET_FACET_ADJ_MAX - 1) / NET_FACET_ADJ_MAX;
+	return height < NET_FACET_ADJ_MAX && c->facet_count < need + need / 2;
+}
+
 /* Return: another facet for a neighbour that finds no room at this one; -1: none */
 static int with_room(struct net *net, const struct facet *full, uint8_t height, struct pn_time now)
 {
@@ -191,7 +204,16 @@ static int with_room(struct net *net, const struct facet *full, uint8_t height, 
 		if (i != full->index && c->facets[i].load < NET_FACET_ADJ_MAX &&
 		    has_room(net, &c->facets[i], height))
 			return i;
-	return facet_new(net, now);
+	return may_be_new(net, height) ? facet_new(net, now) : -1;
+}
+
+/* Has its network been given a slot at this facet?  It will hear of that. */
+static bool granted(const struct net *net, const struct facet *f, const struct rec *top)
+{
+	for (unsigned i = 1; i < f->chain.n; i++)
+		if (rec_lists(facet_rec(net, f, i), top->id, top->epoch, top->leader) >= 0)
+			return true;
+	return false;
 }
 
 bool facet_rehome(struct net *net, struct facet *f, uint32_t adj, struct pn_time now)
@@ -203,7 +225,7 @@ bool facet_rehome(struct net *net, struct facet *f, uint32_t adj, struct pn_time
 
 	if (!nb->fell_out || net->ctl->facet_count < REHOME_FACETS || f->load < 2 || !root ||
 	    adj_peek(net, adj)->kind != ADJ_TUNNEL || top->base + REHOME_LOWER > root->base ||
-	    has_room(net, f, top->base))
+	    has_room(net, f, top->base) || granted(net, f, top))
 		return false;
 	to = with_room(net, f, top->base, now);
 	if (to < 0)

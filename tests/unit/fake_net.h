@@ -252,6 +252,7 @@ struct world {
 	int around;                      /* level of all detours; 0: none */
 	unsigned parts;              /* of w.parts nodes all but one know routes to parts; 0 none */
 	unsigned lure;               /* route_hop() leads to node lure - 1, and back; 0 none */
+	uint16_t shun_facet;             /* whose routes were last to be looked at for a shun */
 	bool lying_counts;           /* tree_weight() differs from node to node */
 	uint64_t area_salt;          /* another one: all areas have other names */
 	uint32_t count_skew;         /* added to count[0] everywhere */
@@ -486,7 +487,7 @@ uint64_t route_sibling_line(const struct net *net, uint16_t facet, unsigned leve
 void route_shun(struct net *net, uint16_t facet, uint32_t adj, struct pn_time now)
 {
 	(void)net;                       /* w_route() asks circle_shuns() */
-	(void)facet;
+	w.shun_facet = facet;
 	(void)adj;
 	(void)now;
 }

@@ -590,6 +590,22 @@ static void a_detour_is_no_circle(void)
 	w_end();
 }
 
+/* The neighbour has been moved to another facet of ours meanwhile. */
+static void a_shun_ends_where_it_stands(void)
+{
+	w_line(3);
+	w_start(1, 16, 16);
+	shun(w_net(1), ALL, 0, HOLD_NS, w.now);
+	CU_ASSERT(circle_shuns(w_net(1), ALL, 0));
+	CU_ASSERT_EQUAL(w.shun_facet, 0);
+	adj_at(w_net(1), 0)->facet = 3;
+	circle_expire(w_net(1), pn_time_add(w.now, 2 * HOLD_NS));
+	CU_ASSERT(!circle_shuns(w_net(1), ALL, 0));
+	CU_ASSERT_EQUAL(w.shun_facet, 3);
+	adj_at(w_net(1), 0)->facet = 0;
+	w_end();
+}
+
 /* An entry has its place for a moment, and then until somebody else wants it. */
 static void the_table_gives_way(void)
 {
@@ -679,6 +695,7 @@ static CU_TestInfo tests[] = {
 	{ "repetition is no circle", repetition_is_no_circle },
 	{ "a detour is no circle", a_detour_is_no_circle },
 	{ "the table of packets gives way", the_table_gives_way },
+	{ "a shun ends where its neighbour stands by then", a_shun_ends_where_it_stands },
 	{ "the other kind of route is no circle", plain_is_no_circle },
 	{ "next hop", next_hop },
 	CU_TEST_INFO_NULL,

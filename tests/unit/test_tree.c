@@ -608,16 +608,15 @@ static void test_facet_goes(void)
 	done_sound();
 }
 
-/* Neighbours that fill the pool of records do not stop a hub that grows. */
 /* Who falls out of a network beside a facet whose slots are all taken comes in at another facet:
- * the tree is not taller, and nobody else has another address. */
+ * and nobody else has another address. */
 static void test_rehomed(void)
 {
 	uint64_t addrs[25];
 	struct net *net;
 	uint32_t adj;
 	unsigned height, load = 0;
-	uint16_t full = 0;
+	uint16_t full;
 	int fallen = 0;
 
 	hub(5, 24);
@@ -651,6 +650,45 @@ static void test_rehomed(void)
 	done_sound();
 }
 
+/* The last slot of a facet goes to who stands beside it: who was given it stays, though there is
+ * no other slot then. */
+static void test_granted_stays(void)
+{
+	struct net *net;
+	int gone = 0, fallen = 0;
+
+	hub(5, 24);
+	CU_ASSERT(until_whole(PN_S(15)));
+	net = lab->net[0];
+	for (int i = 1; i <= 24; i++)
+		if (adj_peek(net, adj_to(0, i))->facet == 0) {
+			gone = fallen;
+			fallen = i;
+		}
+	CU_ASSERT_FATAL(gone > 0);
+	lab_stop(lab, gone);
+	lab_run(lab, PN_S(20));
+	tree_detach(lab->net[fallen], facet_at(lab->net[fallen], 0), 0, lab->now);
+	CU_ASSERT(until_whole(PN_S(15)));
+	CU_ASSERT_EQUAL(adj_peek(net, adj_to(0, fallen))->facet, 0);
+	CU_ASSERT_EQUAL(counter(0, "facets_rehomed"), 0);
+	done_sound();
+}
+
+/* However many fall out, there are not many more facets than there are neighbours for. */
+static void test_rehomed_bounded(void)
+{
+	hub(6, 24);
+	CU_ASSERT(until_whole(PN_S(15)));
+	for (int i = 1; i <= 24; i++)
+		tree_detach(lab->net[i], facet_at(lab->net[i], 0), 0, lab->now);
+	CU_ASSERT(until_whole(PN_S(30)));
+	CU_ASSERT(counter(0, "facets_rehomed") > 1);
+	CU_ASSERT(net_facet_count(lab->net[0]) <= 4);
+	done_sound();
+}
+
+/* Neighbours that fill the pool of records do not stop a hub that grows. */
 static void test_pool_full(void)
 {
 	struct net *net;
@@ -703,6 +741,8 @@ static CU_TestInfo tests[] = {
 	{ "facets", test_facets },
 	{ "a facet goes", test_facet_goes },
 	{ "who falls out beside a full facet joins at another", test_rehomed },
+	{ "who was given the last slot of a facet stays", test_granted_stays },
+	{ "facets for those who fall out are bounded", test_rehomed_bounded },
 	{ "pool of records full", test_pool_full },
 	{ "called on after goodbye", test_goodbye_goes_on },
 	CU_TEST_INFO_NULL,
