@@ -144,48 +144,68 @@ static void pending_free(struct pending *p, bool close_fd)
 	free(p);
 }
 
+enum { FIRST_WAIT = -1, FIRST_END = -2 };
+
+/* Return: its first byte, or that nothing came yet, or will */
+static int first_byte(int fd)
+{
+	uint8_t byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return FIRST_WAIT;
+	return n == 1 ? byte : FIRST_END;
+}
+
+/* To whom the descriptor belongs from now on, as that byte tells */
+static void hand_over(struct api *api, int fd, const struct api_cred *cred, int byte)
+{
+	if (byte == 'P') {
+		api_stream_adopt(api, fd, cred);
+		return;
+	}
+	if (byte == '{' && control_new(api, fd, cred))
+		return;
+	if (byte == '{')
+		api->count[API_N_OVER_LIMIT]++;
+	else if (byte >= 0)
+		api->count[API_N_BAD_HEADER]++;
+	close(fd);
+}
+
 static void on_first_byte(void *arg, uint32_t events, struct pn_time now)
 {
 	struct pending *p = arg;
 	struct api *api = p->api;
 	struct api_cred cred = p->cred;
-	int fd = p->fd;
-	uint8_t byte;
-	ssize_t n;
+	int fd = p->fd, byte = first_byte(fd);
 
 	(void)events;
 	api->now = now;
-	n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (byte == FIRST_WAIT)
 		return;
-	if (n == 1 && byte == 'P') {
-		pending_free(p, false);
-		api_stream_adopt(api, fd, &cred);
-		return;
-	}
-	if (n == 1 && byte == '{') {
-		pending_free(p, false);
-		if (!control_new(api, fd, &cred)) {
-			api->count[API_N_OVER_LIMIT]++;
-			close(fd);
-		}
-		return;
-	}
-	if (n == 1)
-		api->count[API_N_BAD_HEADER]++;
-	pending_free(p, true);
+	pending_free(p, false);
+	hand_over(api, fd, &cred, byte);
 }
 
 static void welcome(struct api *api, int fd)
 {
-	struct pending *p = NULL;
+	struct pending *p;
 	struct api_cred cred;
+	int byte;
 
-	if (api->pending_count >= API_PENDING_MAX)
-		api->count[API_N_OVER_LIMIT]++;
-	else if (api_cred_of(fd, &cred))
-		p = calloc(1, sizeof(*p));
+	if (!api_cred_of(fd, &cred)) {
+		close(fd);
+		return;
+	}
+	byte = first_byte(fd);
+	if (byte != FIRST_WAIT) {        /* most often it is there already */
+		hand_over(api, fd, &cred, byte);
+		return;
+	}
+	p = api->pending_count < API_PENDING_MAX ? calloc(1, sizeof(*p)) : NULL;
 	if (!p) {
+		api->count[API_N_OVER_LIMIT]++;
 		close(fd);
 		return;
 	}
@@ -196,12 +216,8 @@ static void welcome(struct api *api, int fd)
 	API_LIST_ADD(api->pending, p);
 	api->pending_count++;
 	p->watch = loop_watch_add(api->cfg.loop, fd, LOOP_IN, on_first_byte, p);
-	if (!p->watch) {
+	if (!p->watch)
 		pending_free(p, true);
-		return;
-	}
-	/* The header is most often there already. */
-	on_first_byte(p, LOOP_IN, api->now);
 }
 
 static void on_connection(void *arg, uint32_t events, struct pn_time now)

@@ -14,6 +14,7 @@ requests=${REQUESTS:-20000}
 net_up || { echo "shim: needs to make network namespaces" >&2; exit 2; }
 ulimit -n "$(ulimit -Hn)"
 tool=$PN_BUILD/sockrate run=$PN_BUILD/pnrun
+LOG_LEVEL=info                  # as users have it
 node A B
 cable A a0 B b0
 configure A eth:a0
