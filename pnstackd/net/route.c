@@ -30,17 +30,9 @@
  * has not seen a new number for several beats it is dropped: the backstop for
  * whatever retraction does not reach.
  *
- * A last resort, a route that is known to be a lie or to lead in a circle, is believed for
- * GHOST_NS.  In the second half of that its source is asked for newer numbers, and if none has
- * come it counts as unfeasible, until one comes.  Otherwise liars could keep what has died, or has
- * gone elsewhere, by saying the same for ever.  (Who makes numbers up still can, they are not
- * signed; and who takes his word back for a moment in time.)
- *
  * What is told is built in route_tell.c.  Route entry: kind and flags 1 (bit 0: sibling) | area 8 |
  * router 8 | seqno 2 | metric 2 | and for a sibling: id 8 | leader 8 | epoch 4 | base 1 | count 1
  */
-#include "pnstackd/net/circle.h"
-#include "pnstackd/net/guard.h"
 #include "pnstackd/net/route_int.h"
 
 #include <string.h>
@@ -48,18 +40,10 @@
 #define HOLD_NS PN_S(2)          /* so long must a slightly better route stay better, */
 #define HOLD_MARGIN (NET_COST_UNIT * 3 / 4) /* which is one that is better by less than this */
 #define FLOOR_NS PN_S(10)
-#define GHOST_NS PN_S(8)
 #define SHUN_COST (1024 * NET_COST_UNIT)
 #define BEATS_MISSED 4           /* at most a factor of four of silence */
 
 /* Vias ------------------------------------------------------------------ */
-
-/* Packets tell only of routes to siblings; who lied there is not believed of leaders either. */
-bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj)
-{
-	return guard_avoids(net, adj) ||
-	       circle_shuns(net, d->kind == DEST_SIBLING ? d->area : CIRCLE_ALL, adj);
-}
 
 /* There was no room for something of a neighbour's: soon once more */
 void route_lost(struct net *net, uint32_t adj)
@@ -227,8 +211,8 @@ void route_fd_adopt(struct net *net, struct dest *d, const struct via *v)
 					       v->seqno, v->metric});
 }
 
-static void fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t seqno,
-		      uint16_t metric)
+void route_fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t seqno,
+		     uint16_t metric)
 {
 	const struct fd *known = route_fd(d, router);
 	struct fd fd = {router, seqno, metric};
@@ -290,30 +274,6 @@ static bool hold_on(struct net *net, struct facet *f, struct dest *d, const stru
 	return true;
 }
 
-/* A last resort is in use, or not */
-static void doubt(const struct net *net, struct dest *d, bool resort, struct pn_time now)
-{
-	if (!resort)
-		d->ghost_at = PN_TIME_NEVER;
-	if (!resort || !pn_time_is_never(d->ghost_at))
-		return;
-	d->ghost_at = pn_time_add(now, GHOST_NS);
-	for_each_via(net, d, v)
-		v->raised = false;
-}
-
-bool route_doubts(const struct dest *d, struct pn_time now)
-{
-	return !pn_time_is_never(d->ghost_at) &&
-	       !pn_time_before(pn_time_add(now, GHOST_NS / 2), d->ghost_at);
-}
-
-bool route_may_ask(const struct dest *d, struct pn_time now)
-{
-	return pn_time_due(d->next_request, now) ||
-	       (d->requests > ASK_DOUBTS && route_doubts(d, now));
-}
-
 /* Choose the best feasible route; the one in use stays among equals. */
 static void dest_select(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
 {
@@ -351,7 +311,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		if (!via_last_resort(best))
 			d->requests = 0;
 		if (!best->direct) {
-			fd_update(net, d, best->router, best->seqno, d->metric);
+			route_fd_update(net, d, best->router, best->seqno, d->metric);
 			route_refresh(net, d, best, now);
 		}
 	} else {
@@ -361,7 +321,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 		}
 	}
 	resort = best && via_last_resort(best);
-	doubt(net, d, resort && !best->direct, now);
+	route_doubt(net, d, resort && !best->direct, now);
 	if ((starving && (!best || resort)) || route_doubts(d, now))
 		route_request(net, f, d, now);
 }
@@ -546,45 +506,6 @@ static void level_index(const struct net *net, struct facet *f)
 	}
 }
 
-/* What our own record of an area tells bounds what a neighbour may claim of its leader or
- * its sibling.  Until a changed record has come round the two may not fit. */
-static bool via_fits(const struct net *net, const struct rec *r, const struct dest *d,
-		     const struct via *v)
-{
-	const struct sib *s = via_sib(net, v);
-
-	if (d->kind == DEST_LEADER)
-		return via_router(net, v) == r->leader;
-	return s->id && s->leader && s->id != r->id && s->base <= r->top &&
-	       rec_count_value(s->count) >> pn_min(s->base, 31) <= 1;
-}
-
-/* Each link costs 1 at least: the border's into the sibling, and all up to here.  Who says
- * less lies.  Not to use such a route at all would cut off those to whom there is no other one,
- * and liars may as well say what is believed. */
-static bool via_cheap(const struct net *net, const struct dest *d, const struct via *v)
-{
-	const struct nb *nb = &net->ctl->nbs[v->adj];
-	bool source = nb->ready && chain_rec(net, &nb->chain, 0)->leader == via_router(net, v);
-
-	return v->metric < (d->kind == DEST_SIBLING) + (nb->ready && !source);
-}
-
-/* Return: it is another one now */
-static bool via_judge(const struct net *net, const struct facet *f, const struct dest *d,
-		      struct via *v)
-{
-	int own = dest_index(net, f, d);
-	bool told = own >= 0 && !v->direct && v->router && v->metric < NET_METRIC_INF;
-	bool unfit = told && !via_fits(net, facet_rec(net, f, (unsigned)own), d, v);
-	bool cheap = told && via_cheap(net, d, v);
-	bool changed = unfit != v->unfit || cheap != v->cheap;
-
-	v->unfit = unfit;
-	v->cheap = cheap;
-	return changed;
-}
-
 static void fit_again(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
 {
 	bool changed = false;
@@ -592,7 +513,7 @@ static void fit_again(struct net *net, struct facet *f, struct dest *d, struct p
 	if (dest_index(net, f, d) < 0)
 		return;
 	for_each_via(net, d, v)
-		changed |= via_judge(net, f, d, v);
+		changed |= route_judge(net, f, d, v);
 	if (changed)
 		route_changed(net, f, d, now);
 }
@@ -702,31 +623,6 @@ static void forget_source(struct net *net, struct dest *d)
 			v->metric = NET_METRIC_INF;
 }
 
-/* Nobody seems to be where these last resorts lead to: under their numbers they are unfeasible,
- * and newer ones are asked for as always. */
-static void disbelieve(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
-{
-	d->ghost_at = PN_TIME_NEVER;
-	for_each_via(net, d, v) {
-		if (v->direct || v->raised || !v->router || !via_last_resort(v) ||
-		    !route_via_feasible(net, f, d, v))
-			continue;
-		count(net, route_ghosts);
-		fd_update(net, d, v->router, v->seqno, 0);
-	}
-	route_changed(net, f, d, now);
-}
-
-/* When to look at a doubted route again */
-static struct pn_time doubt_look(const struct dest *d, struct pn_time now)
-{
-	if (pn_time_is_never(d->ghost_at))
-		return PN_TIME_NEVER;
-	if (!route_doubts(d, now))
-		return pn_time_add(now, pn_time_until(now, d->ghost_at) - GHOST_NS / 2);
-	return pn_time_min(d->ghost_at, d->next_request);
-}
-
 void route_duties(struct net *net, struct facet *f, struct pn_time now)
 {
 	unsigned i;
@@ -748,14 +644,14 @@ void route_duties(struct net *net, struct facet *f, struct pn_time now)
 			route_changed(net, f, d, now);
 		}
 		if (pn_time_due(d->ghost_at, now))
-			disbelieve(net, f, d, now);
+			route_disbelieve(net, f, d, now);
 		if (pn_time_due(d->switch_at, now))
 			route_changed(net, f, d, now);
 		if (!d->own && route_may_ask(d, now) &&
 		    (!d->selected || via_last_resort(via_at(net, d->selected))))
 			dest_select(net, f, d, now);
 		facet_poke(net, f, d->next_beat);
-		facet_poke(net, f, doubt_look(d, now));
+		facet_poke(net, f, route_doubt_look(d, now));
 		/* A last resort in use is asked for when it is doubted. */
 		if (!d->own && !d->selected && d->requests && pn_time_before(now, d->next_request))
 			facet_poke(net, f, d->next_request);
@@ -796,7 +692,7 @@ void route_on_entry(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	v->seqno = seqno;
 	v->metric = metric;
 	(void)via_hear(net, v, router, &s);
-	(void)via_judge(net, f, d, v);
+	(void)route_judge(net, f, d, v);
 	if ((v->unfit || v->cheap) && d->kind == DEST_LEADER)
 		count(net, route_bad_source);
 	else if (v->unfit || v->cheap)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* route_int.h - what the parts of the distance vector share: route.c keeps the tables,
- * route_req.c asks sources for newer numbers, route_tell.c tells neighbours, route_use.c
- * answers what others ask */
+ * route_doubt.c says what is not believed, route_req.c asks sources for newer numbers,
+ * route_tell.c tells neighbours, route_use.c answers what others ask */
 #ifndef PN_ROUTE_INT_H
 #define PN_ROUTE_INT_H
 
@@ -81,20 +81,14 @@ static inline bool via_heard(const struct facet *f, const struct via *v)
 			     v->metric < NET_METRIC_INF);
 }
 
-/** dest_shuns() - is a neighbour's route there the last resort now? */
-bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj);
 /** route_fd() - the feasibility distance for a source; NULL: none kept
  *  @router: of a via */
 const struct fd *route_fd(const struct dest *d, uint16_t router);
 /** route_fd_adopt() - act as if we had advertised that route: only a newer number will do */
 void route_fd_adopt(struct net *net, struct dest *d, const struct via *v);
-/** route_doubts() - a last resort has been in use for long: its source is asked whether it lives */
-bool route_doubts(const struct dest *d, struct pn_time now);
-
-/** route_may_ask() - it is time for a request: the last one was long enough ago, or was one of those
- *  that starve ever more rarely, and now there is a doubt that has an end */
-bool route_may_ask(const struct dest *d, struct pn_time now);
-
+/** route_fd_update() - we advertise, or act as if, that number and metric of that source */
+void route_fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t seqno,
+		     uint16_t metric);
 /** route_via_total() - its metric with the link's cost added; below NET_METRIC_INF */
 uint32_t route_via_total(const struct net *net, const struct via *v);
 /** route_changed() - select again, and tell all neighbours */
@@ -103,5 +97,25 @@ void route_changed(struct net *net, struct facet *f, struct dest *d, struct pn_t
 void route_request(struct net *net, struct facet *f, struct dest *d, struct pn_time now);
 /** route_refresh() - @v, in use, may not get much worse before it is unfeasible: ask now */
 void route_refresh(struct net *net, struct dest *d, const struct via *v, struct pn_time now);
+
+/* route_doubt.c */
+/** dest_shuns() - is a neighbour's route there the last resort now? */
+bool dest_shuns(const struct net *net, const struct dest *d, uint32_t adj);
+/** route_judge() - is it fit, and no cheaper than can be?  Return: that is another answer than
+ *  before */
+bool route_judge(const struct net *net, const struct facet *f, const struct dest *d,
+		 struct via *v);
+/** route_doubt() - what is in use is a last resort, or is none */
+void route_doubt(const struct net *net, struct dest *d, bool resort, struct pn_time now);
+/** route_doubts() - a last resort has been in use for long: its source is asked whether it lives */
+bool route_doubts(const struct dest *d, struct pn_time now);
+/** route_may_ask() - it is time for a request: the last one was long enough ago, or was one of those
+ *  that starve ever more rarely, and now there is a doubt that has an end */
+bool route_may_ask(const struct dest *d, struct pn_time now);
+/** route_disbelieve() - nobody seems to be where the last resorts lead to: under their numbers they
+ *  are unfeasible, and newer ones are asked for as always */
+void route_disbelieve(struct net *net, struct facet *f, struct dest *d, struct pn_time now);
+/** route_doubt_look() - when to look at a doubted route again */
+struct pn_time route_doubt_look(const struct dest *d, struct pn_time now);
 
 #endif
