@@ -15,14 +15,8 @@ net_up || { echo "shim: needs to make network namespaces" >&2; exit 2; }
 ulimit -n "$(ulimit -Hn)"
 tool=$PN_BUILD/sockrate run=$PN_BUILD/pnrun
 LOG_LEVEL=info                  # as users have it
-node A B
-cable A a0 B b0
-configure A eth:a0
-configure B eth:b0
-start A
-start B
-host=$(name_of B)
-wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$host" >/dev/null || exit 1
+pair_up || exit 1
+host=$B_NAME
 
 cd "$PN_DIR" || exit
 mkdir A/www B/www

@@ -10,17 +10,8 @@ setup_file()
 {
 	load lib
 	net_up || return 0
-	node A B
-	cable A a0 B b0
-	configure A eth:a0
-	configure B eth:b0
-	start A
-	start B
-	B_NAME=$(name_of B)
-	export B_NAME
+	pair_up
 	head -c 3000000 /dev/urandom >"$PN_DIR/file"
-	echo "$B_NAME $(hit_of B)"
-	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
 }
 
 teardown_file()

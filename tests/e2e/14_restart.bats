@@ -9,15 +9,7 @@ setup_file()
 {
 	load lib
 	net_up || return 0
-	node A B
-	cable A a0 B b0
-	configure A eth:a0
-	configure B eth:b0
-	start A
-	start B
-	B_NAME=$(name_of B)
-	export B_NAME
-	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
+	pair_up
 }
 
 teardown_file()

@@ -15,8 +15,7 @@ setup_file()
 {
 	load lib
 	net_up || return 0
-	node A B
-	cable A a0 B b0
+	pair_up
 	cable A a1 B b1
 	address A a1 10.9.0.1/24 fd00:9::1/64
 	address B b1 10.9.0.2/24 fd00:9::2/64
@@ -26,14 +25,8 @@ setup_file()
 		on "$n" sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_ratemask=0 \
 			net.ipv6.icmp.ratelimit=0 net.ipv6.icmp.ratemask=
 	done
-	configure A eth:a0
-	configure B eth:b0
-	start A
-	start B
 	A_NAME=$(name_of A)
-	B_NAME=$(name_of B)
-	export A_NAME B_NAME
-	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
+	export A_NAME
 }
 
 teardown_file()

@@ -247,3 +247,18 @@ id_of()
 {
 	ctl "$1" --json id | jq -r .identity
 }
+
+# pair_up: two nodes, a cable, and daemons that have met; B's name is in $B_NAME.
+#	A a0 ---- b0 B
+pair_up()
+{
+	node A B
+	cable A a0 B b0
+	configure A eth:a0
+	configure B eth:b0
+	start A
+	start B
+	B_NAME=$(name_of B)
+	export B_NAME
+	wait_until 15 on A "$PN_BUILD/pnping" -c 1 -W 1 "$B_NAME" >/dev/null
+}
