@@ -70,7 +70,7 @@ walk()
 	wait_until 10 test -S wire
 	# shellcheck disable=SC2046
 	on A timeout 100 "${run[@]}" "$PN_BUILD/sockdiff" near wire \
-		$(addresses "$mode" A "$far") "$dir"/tcp.seq "$dir"/udp.seq "$dir"/options.seq \
+		$(addresses "$mode" A "$far") "$dir"/tcp.seq "$dir"/udp.seq "$dir"/proc.seq "$dir"/options.seq \
 		>"$mode-$far"
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A call in the background: one that blocks, while the next steps are done. */
+/* A call in the background: one that blocks, while the next steps are done, or a signal comes. */
 #include "tests/e2e/sockdiff/sockdiff.h"
 
 #include <errno.h>
@@ -93,6 +93,27 @@ static void run_join(const struct step *st, struct out *o)
 	say(o, "%s", result.text);
 }
 
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+/* kick [restart] : a signal for the call in the background, with SA_RESTART or without */
+static void run_kick(const struct step *st, struct out *o)
+{
+	struct sigaction sa = { .sa_handler = on_kick };
+	int tries;
+
+	if (!strcmp(st->word[1], "restart"))
+		sa.sa_flags = SA_RESTART;
+	sigaction(SIGUSR1, &sa, NULL);
+	pthread_kill(thread, SIGUSR1);
+	for (tries = 0; !sa.sa_flags && tries < WAIT_MS && !atomic_load(&done); tries++)
+		poll(NULL, 0, 1);
+	/* whether it goes on after SA_RESTART is seen when it ends */
+	say(o, "%s", sa.sa_flags ? "ok" : atomic_load(&done) ? "ends" : "goes on");
+}
+
 const struct call calls_back[] = {
-	{ "back", run_back }, { "join", run_join }, { NULL, NULL },
+	{ "back", run_back }, { "join", run_join }, { "kick", run_kick }, { NULL, NULL },
 };

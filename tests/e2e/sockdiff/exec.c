@@ -134,7 +134,8 @@ static void step_parse(const char *line, struct step *st)
 static const struct call *call_lookup(const char *name)
 {
 	const struct call *const tables[] = { calls_make, calls_io, calls_msg, calls_wait,
-					      calls_opt, calls_epoll, calls_back };
+					      calls_opt, calls_epoll, calls_back,
+					      calls_proc };
 	const struct call *c;
 	size_t i;
 

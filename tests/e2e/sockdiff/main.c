@@ -30,6 +30,9 @@ int main(int argc, char **argv)
 	exec_setup();
 	place_set(AF_INET, argv + 3);
 	place_set(AF_INET6, argv + 6);
+	proc_setup(argv + 3);
+	if (!strcmp(argv[1], "step") && argc == 11)	/* calls_proc.c made this process */
+		return proc_step(argv[2], argv[9], argv[10]);
 	if (!strcmp(argv[1], "far")) {
 		far_serve(argv[2]);
 		return 0;

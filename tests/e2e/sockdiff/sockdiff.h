@@ -79,7 +79,7 @@ struct call {
 };
 
 extern const struct call calls_make[], calls_io[], calls_msg[], calls_wait[], calls_opt[],
-	calls_epoll[], calls_back[];
+	calls_epoll[], calls_back[], calls_proc[];
 
 /* --- exec.c ------------------------------------------------------------- */
 
@@ -169,5 +169,15 @@ void script_run(const char *path, const char *only);
 
 /** script_counts() - How much has been run */
 void script_counts(unsigned int *sequences, unsigned int *steps);
+
+/* --- calls_proc.c --------------------------------------------------------- */
+
+/** proc_setup() - The six addresses of the command line, for processes that are made */
+void proc_setup(char *const *addresses);
+
+/** proc_step() - In such a process: do one step, and write its result
+ *  @slots:	"a=5,b=7,": descriptors, by slot
+ */
+int proc_step(char *slots, const char *family, const char *line);
 
 #endif /* SOCKDIFF_H */
