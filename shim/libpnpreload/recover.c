@@ -91,9 +91,12 @@ struct sock *sock_recover(int fd)
 	return NULL;
 }
 
+/* A listener that came along will be accepted from, which the daemon is needed for; by then the
+ * program may have given up the rights, or gone to where it cannot be found. */
 void recover_all(void)
 {
 	DIR *d = opendir("/proc/self/fd");
+	bool listens = false;
 	struct sock *s;
 	int fd;
 
@@ -101,8 +104,12 @@ void recover_all(void)
 		return;
 	while ((fd = next_open(d)) >= 0) {
 		s = fd_is_internal(fd) ? NULL : sock_recover(fd);
-		if (s)
-			sock_put(s);
+		if (!s)
+			continue;
+		listens = listens || s->state == SOCK_LISTENING;
+		sock_put(s);
 	}
 	closedir(d);
+	if (listens)
+		dm_ready();
 }

@@ -289,6 +289,39 @@ ctypes.CDLL(None).syscall(322, -100, b"/usr/bin/getent", argv, (ctypes.c_char_p 
 	[[ $output == 2001:21:*"$B_NAME" ]]
 }
 
+# As servers of many parts do: one listens, starts the next, which may not speak to the daemon
+# any more when somebody comes
+@test "who inherits a listener and then gives up its rights" {
+	local mode
+	[ "${PN_INSIDE-}" != "user namespace" ] || skip "nobody is no user here: needs root"
+	cat >heir.py <<-'END'
+		import os, socket, sys
+		if sys.argv[1:] != ["heir"]:
+		    s = socket.create_server(("::", 7104), family=socket.AF_INET6, dualstack_ipv6=True)
+		    os.dup2(s.fileno(), 9)
+		    os.execv(sys.executable, [sys.executable, sys.argv[0], "heir"])
+		s = socket.socket(fileno=9)
+		os.setgroups([])
+		os.setgid(65534)
+		os.setuid(65534)
+		while True:
+		    conn, peer = s.accept()
+		    conn.sendall(b"from nobody")
+		    conn.close()
+	END
+	chmod 600 B/api.sock
+	for mode in native shim; do
+		server $mode 7104 python3 heir.py
+		client $mode python3 - "$(host $mode)" >heir.out <<-'END'
+			import socket, sys
+			print(socket.create_connection((sys.argv[1], 7104), 10).recv(100).decode())
+		END
+		[ "$(cat heir.out)" = "from nobody" ]
+		server_stop
+	done
+	chmod 666 B/api.sock
+}
+
 # calls MODE COUNT: system calls about descriptors of a client that sends and receives so often
 calls()
 {
