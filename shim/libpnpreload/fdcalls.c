@@ -276,6 +276,17 @@ HOOK int prctl(int option, ...)
 	return real()->prctl(option, arg[0], arg[1], arg[2], arg[3]);
 }
 
+/* The daemon's socket may be out of reach there: go to it before, if nobody has yet */
+HOOK int chroot(const char *path)
+{
+	int saved = errno;
+
+	if (shim()->on && !shim()->sandboxed)
+		dm_ready();
+	errno = saved;
+	return real()->chroot(path);
+}
+
 /* The child of vfork() shares our table and closes descriptors, which must not
  * be forgotten in the parent.  So it is fork(); the parent goes on when the
  * child has called exec or has ended, told by a pipe that closes by itself. */

@@ -56,6 +56,7 @@
 	R(int, fcntl, (int, int, ...)) \
 	R(int, ioctl, (int, unsigned long, ...)) \
 	R(int, prctl, (int, ...)) \
+	R(int, chroot, (const char *)) \
 	R(int, close, (int)) \
 	R(int, close_range, (unsigned int, unsigned int, int)) \
 	R(int, fclose, (FILE *)) \

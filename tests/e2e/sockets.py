@@ -245,6 +245,18 @@ def test_inherited_through_exec():
     assert out.stdout.split() == [sock.family.name, str(ECHO), "e"], out
 
 
+def test_chroot():
+    """A program that has used no socket before it goes where no files are"""
+    _, addr = fresh()
+    code = ("import os,socket,sys; os.chroot(sys.argv[1]); "
+            f"s = socket.socket(socket.{fresh()[0].family.name}); s.connect({addr!r}); "
+            "s.send(b'c'); print(s.recv(1).decode())")
+    with tempfile.TemporaryDirectory() as empty:
+        out = subprocess.run([sys.executable, "-c", code, empty], capture_output=True, text=True,
+                             timeout=WAIT)
+    assert out.stdout == "c\n", out
+
+
 def passed_on(sock, code):
     """What another program says of a socket that it gets in a message"""
     ours, theirs = socket.socketpair()
