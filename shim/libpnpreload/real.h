@@ -7,6 +7,7 @@
 #ifndef SHIM_REAL_H
 #define SHIM_REAL_H
 
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -77,6 +78,8 @@
 	R(void, freeaddrinfo, (struct addrinfo *)) \
 	R(int, getnameinfo, (const struct sockaddr *, socklen_t, char *, \
 			     socklen_t, char *, socklen_t, int)) \
+	R(int, getifaddrs, (struct ifaddrs **)) \
+	R(void, freeifaddrs, (struct ifaddrs *)) \
 	R(struct hostent *, gethostbyname, (const char *)) \
 	R(struct hostent *, gethostbyname2, (const char *, int)) \
 	R(int, gethostbyname_r, (const char *, struct hostent *, char *, size_t, \

@@ -213,6 +213,31 @@ def test_addresses():
     assert sock.recvfrom(1)[0] == b"1"
 
 
+class Ifaddrs(ctypes.Structure):
+    """As far as it is of interest; ifa_next and ifa_addr"""
+    _fields_ = [(n, ctypes.c_void_p) for n in ("next", "name", "flags", "addr", "mask")]
+
+
+def addresses():
+    """What getifaddrs() tells"""
+    libc, found, start = ctypes.CDLL(None), set(), ctypes.c_void_p()
+    assert libc.getifaddrs(ctypes.byref(start)) == 0
+    at = start.value
+    while at:
+        one = Ifaddrs.from_address(at)
+        family = ctypes.c_uint16.from_address(one.addr).value if one.addr else 0
+        for known, where, size in (socket.AF_INET, 4, 4), (socket.AF_INET6, 8, 16):
+            if family == known:
+                found.add(socket.inet_ntop(known, ctypes.string_at(one.addr + where, size)))
+        at = one.next
+    libc.freeifaddrs(start)
+    return found
+
+
+def test_own_address_is_an_interface_s():
+    assert connected().getsockname()[0] in addresses()
+
+
 def test_dup():
     sock = connected()
     fd = os.dup(sock.fileno())
