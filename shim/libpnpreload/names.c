@@ -174,6 +174,22 @@ static enum name_kind ghbn_kind(const char *name, uint8_t hit[16])
 	return kind;
 }
 
+bool name_is_foreign(const char *name)
+{
+	uint8_t hit[16];
+
+	return ghbn_kind(name, hit) == NAME_FOREIGN;
+}
+
+int name_literal(const char *name, int family, char *text)
+{
+	uint8_t hit[16];
+	enum name_kind kind = name_kind_of(name, hit);
+	int err = name_lookup(name, kind == NAME_FOREIGN ? NAME_BAD : kind, hit);
+
+	return err ? err : gai_text(hit, family, text);
+}
+
 HOOK int gethostbyname2_r(const char *restrict name, int family, struct hostent *restrict h,
 			  char *restrict buf, size_t len, struct hostent **restrict out,
 			  int *restrict h_err)
@@ -341,9 +357,7 @@ HOOK int getnameinfo(const struct sockaddr *restrict sa, socklen_t len, char *re
 
 static bool res_refuse(const char *name)
 {
-	uint8_t hit[16];
-
-	if (ghbn_kind(name, hit) == NAME_FOREIGN)
+	if (name_is_foreign(name))
 		return false;
 	trace(-1, "name %s: not for the DNS", name);
 	h_errno = HOST_NOT_FOUND;

@@ -23,6 +23,18 @@ enum name_kind name_kind_of(const char *name, uint8_t hit[16]);
 /** name_eai() - The EAI_ code for what dm_resolve() returned */
 int name_eai(int err);
 
+/** name_is_foreign() - Is it for another resolver to ask the DNS?  Under PEERNET_ONLY, none is
+ * @name:	May be NULL
+ */
+bool name_is_foreign(const char *name);
+
+/** name_literal() - A name that is not foreign as an address, for another resolver
+ * @family:	AF_INET; else it is IPv6
+ * @text:	INET6_ADDRSTRLEN bytes
+ * Return: 0 or errno
+ */
+int name_literal(const char *name, int family, char *text);
+
 /** hostent_fill() - A struct hostent in the caller's memory
  * @buf:	For all that it points to; any alignment
  * Return: 0; ERANGE if @len is too small

@@ -260,6 +260,9 @@ print(libc.$call, libc.gai_error(one))"
 		echo "$call: $output"
 		[[ $output =~ ^(-1|0 -2)( |$) ]]
 	done
+	# c-ares has sockets of its own
+	run on A timeout 20 "$PN_BUILD/pnrun" aria2c -q --dry-run http://nobody.pn.alt/
+	[ "$status" -ne 0 ]
 	# the trap works: this one is seen
 	run on A timeout 2 "$PN_BUILD/pnrun" curl -sS -m 1 http://203.0.113.7:53/
 	wait_until 10 has_trapped "port 53"
