@@ -10,12 +10,14 @@ build="build-essential pkg-config libpcap-dev liburing-dev libjansson-dev
 demo="iproute2 curl jq python3 procps util-linux"
 # the programs of tests/e2e/programs.bats
 programs="wget netcat-openbsd socat iperf3 nodejs nginx redis-server redis-tools git
-	openssh-client openssh-server fossil apache2-utils aria2"
+	openssh-client openssh-server fossil apache2-utils aria2 vsftpd lftp dovecot-imapd
+	postgresql postgresql-client"
 # gnuplot-nox and graphviz: the pictures of `pnsim plot`; nothing else needs them
 # strace: shows that the shim adds no system calls
 test="$demo libcunit1-dev bats mandoc $programs tcpdump strace iputils-ping gnuplot-nox graphviz"
 # what they would start, now and at each boot: package:unit
-services="nginx:nginx redis-server:redis-server openssh-server:ssh"
+services="nginx:nginx redis-server:redis-server openssh-server:ssh vsftpd:vsftpd
+	dovecot-imapd:dovecot postgresql:postgresql"
 
 wanted=
 for set in "$@"; do

@@ -128,6 +128,15 @@ row_wget()
 	diff -r -x 'index.html*' tree mirror/tree
 }
 
+# It has its own resolver, c-ares, and takes the file in pieces on connections at once
+row_aria2()
+{
+	nginx_conf 1 "listen 8080; listen [::]:8080;"
+	serve 8080 nginx -p . -e stderr -c nginx.conf
+	client aria2c -q -x 4 -s 4 -k 1M --min-split-size=1M -o got "http://$S_HOST:8080/file"
+	alike file got
+}
+
 row_ab()
 {
 	local len
@@ -451,6 +460,113 @@ row_redis()
 	grep -q "cmdstat_set:calls=$((2 * many))," stats
 	grep -q "cmdstat_get:calls=$many," stats
 	[ "$(client redis-cli -h "$S_HOST" llen mylist)" -eq "$many" ]
+}
+
+# --- FTP, mail, databases ----------------------------------------------------------------
+
+# Who connects for the data: the client (EPSV), or the server, from port 20 (EPRT)
+row_ftp()
+{
+	local how
+	mkdir -p pub/up empty
+	chmod 777 pub/up
+	cp file small pub
+	cat >vsftpd.conf <<-END
+		listen=NO
+		listen_ipv6=YES
+		listen_port=2121
+		background=NO
+		anonymous_enable=YES
+		ftp_username=daemon
+		anon_root=$PWD/pub
+		secure_chroot_dir=$PWD/empty
+		write_enable=YES
+		anon_upload_enable=YES
+		anon_umask=022
+		connect_from_port_20=YES
+	END
+	serve 2121 vsftpd "$PWD/vsftpd.conf"
+	for how in --ftp-pasv "--ftp-port -"; do
+		# shellcheck disable=SC2086
+		client curl -sS $how -T small "ftp://$S_HOST:2121/up/${how%% *}"
+		alike small "pub/up/${how%% *}"
+		# shellcheck disable=SC2086
+		client curl -sS $how -o got "ftp://$S_HOST:2121/file"
+		alike file got
+	done
+	for how in on off; do
+		client lftp -c "set ftp:passive-mode $how; open ftp://$S_HOST:2121;
+			get file -o got.$how; put small -o up/$how"
+		alike file got.$how
+		alike small pub/up/$how
+	done
+}
+
+row_imap()
+{
+	mkdir run mail
+	chown nobody mail
+	cat >dovecot.conf <<-END
+		base_dir = $PWD/run
+		state_dir = $PWD/run
+		log_path = /dev/stderr
+		protocols = imap
+		ssl = no
+		disable_plaintext_auth = no
+		mail_location = maildir:$PWD/mail
+		default_login_user = nobody
+		default_internal_user = nobody
+		default_internal_group = nogroup
+		passdb {
+			driver = static
+			args = password=secret
+		}
+		userdb {
+			driver = static
+			args = uid=nobody gid=nogroup home=$PWD/mail
+		}
+		service imap-login {
+			inet_listener imap {
+				port = 1143
+			}
+			inet_listener imaps {
+				port = 0
+			}
+		}
+	END
+	{
+		printf 'Subject: %s\r\n\r\n' "$column"
+		head -c 100000 file | base64 | sed 's/$/\r/'
+	} >letter
+	serve 1143 dovecot -F -c "$PWD/dovecot.conf"
+	client curl -sS -u alice:secret -T letter "imap://$S_HOST:1143/INBOX"
+	client curl -sS -u alice:secret -o got "imap://$S_HOST:1143/INBOX;MAILINDEX=1"
+	alike letter got
+	client curl -sS -u alice:secret "imap://$S_HOST:1143/INBOX?SUBJECT%20$column" | grep -q "SEARCH 1"
+	! client curl -sS -u alice:wrong "imap://$S_HOST:1143/INBOX"
+}
+
+row_postgresql()
+{
+	local bin as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+	bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+	mkdir db
+	chown postgres db
+	"${as[@]}" "$bin/initdb" -N -A trust -D db >/dev/null
+	echo "host all all all trust" >>db/pg_hba.conf
+	serve 5432 "${as[@]}" "$bin/postgres" -D db -c unix_socket_directories= \
+		-c listen_addresses='*' -c dynamic_shared_memory_type=mmap -c fsync=off
+	export PGHOST=$S_HOST PGUSER=postgres
+	wait_until 10 client psql -qAtc "select 1"
+	base64 file >lines
+	client psql -qc "create table t (line text)" -c "\\copy t from lines" -c "\\copy t to back"
+	alike lines back
+	client pgbench -iq -I dtGvp
+	client pgbench -n -c 3 -j 2 -t "$few"
+	[ "$(client psql -qAtc "select count(*) from pgbench_history")" -eq $((3 * few)) ]
+	# a question is withdrawn on a connection of its own
+	client timeout -s INT 1 psql -c "select pg_sleep(30)" 2>cancelled || true
+	grep -q "canceling statement due to user request" cancelled
 }
 
 # --- git, fossil, ssh ---------------------------------------------------------------------------

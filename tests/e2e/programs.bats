@@ -6,6 +6,7 @@
 #
 #	curl, wget      non-blocking connect, poll, getaddrinfo in a thread; many at once
 #	ab              epoll before connect, keep-alive
+#	aria2           a resolver of its own (c-ares), parts of a file at once
 #	netcat-openbsd  TCP and UDP; recvfrom(MSG_PEEK), then connect() of a UDP server
 #	socat           fork for each connection, select, half-close; fork for each datagram
 #	python3         http.server: IPv4 only, threads, a backlog of five, sendfile; asyncio: epoll,
@@ -14,6 +15,11 @@
 #	nginx           sendfile, forked workers with EPOLLEXCLUSIVE or SO_REUSEPORT, listeners that
 #	                are handed to new workers, a client of its own
 #	redis           two listeners, pipelines, many small writes
+#	vsftpd, lftp    the server connects to the client, from a port it binds; getifaddrs; capabilities,
+#	                seccomp, chroot
+#	dovecot         listeners that are inherited, then chroot and no rights; connections that are
+#	                passed on in messages
+#	postgresql      a process for each connection, epoll, latches; cancelling by another connection
 #	git             a daemon that forks, its children's input and output a socket; CGI
 #	openssh         re-executes itself for each connection, gives up its rights, chroot, seccomp
 #	iperf3          TCP_INFO and other options, select, parallel streams, UDP
@@ -123,6 +129,11 @@ needs_root()
 	works ab client ab "requests at once to nginx, with and without keep-alive"
 }
 
+@test "aria2" {
+	needs_root nginx
+	works aria2 client aria2 "a file in parts, from nginx"
+}
+
 @test "netcat, TCP" {
 	works netcat-openbsd both nc_tcp "bytes both ways, a port scan"
 }
@@ -173,6 +184,22 @@ needs_root()
 
 @test "redis" {
 	works "redis, redis-benchmark" both redis "values, pipelines; each command counted"
+}
+
+@test "FTP" {
+	needs_root vsftpd
+	works "vsftpd, lftp, curl" both ftp "files both ways, passive and active"
+}
+
+@test "IMAP" {
+	needs_root dovecot
+	[[ $(dovecot --version) == 2.3.* ]] || skip "2.4 has another configuration"
+	works "dovecot, curl" both imap "a letter there and back, a search, a wrong password"
+}
+
+@test "PostgreSQL" {
+	needs_root postgresql
+	works "postgresql, psql, pgbench" both postgresql "COPY both ways, transactions, a cancelled query"
 }
 
 @test "git over its own protocol" {
