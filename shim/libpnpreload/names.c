@@ -17,13 +17,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <resolv.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Return: 0 or errno */
-static int name_lookup(const char *name, enum name_kind kind, uint8_t hit[16])
+int name_lookup(const char *name, enum name_kind kind, uint8_t hit[16])
 {
 	int err = kind == NAME_BAD ? EINVAL : kind == NAME_HIT ? 0 : dm_resolve(name, hit);
 
@@ -131,7 +128,7 @@ HOOK void freeaddrinfo(struct addrinfo *list)
 
 /* --- gethostbyname -------------------------------------------------------------- */
 
-static int h_error_of(int err)
+int name_h_errno(int err)
 {
 	int eai = name_eai(err);
 
@@ -152,7 +149,7 @@ static int ghbn_ours(const char *name, enum name_kind kind, int family, struct h
 	if (!err && family == AF_INET)
 		err = dm_map4(hit, &addr4);
 	if (err) {
-		*h_err = h_error_of(err);
+		*h_err = name_h_errno(err);
 		return err;
 	}
 	addr4 = htonl(addr4);
@@ -291,7 +288,7 @@ static int ghba_ours(const void *addr, int family, struct sa_dest *dest, struct 
 	int err = name_of_dest(dest, name);
 
 	if (err) {
-		*h_err = h_error_of(err);
+		*h_err = name_h_errno(err);
 		return err;
 	}
 	err = hostent_fill(h, buf, len, name, family, addr);
@@ -351,113 +348,4 @@ HOOK int getnameinfo(const struct sockaddr *restrict sa, socklen_t len, char *re
 		return EAI_OVERFLOW;
 	memcpy(host, name, strlen(name) + 1);
 	return 0;
-}
-
-/* --- the resolver library: no questions of ours to the DNS ---------------------------- */
-
-static bool res_refuse(const char *name)
-{
-	if (name_is_foreign(name))
-		return false;
-	trace(-1, "name %s: not for the DNS", name);
-	h_errno = HOST_NOT_FOUND;
-	return true;
-}
-
-/* libc puts the two together, out of our sight; what is too long it refuses itself */
-static bool res_refuse_domain(const char *name, const char *domain)
-{
-	char all[NS_MAXDNAME + 1];
-	int n = snprintf(all, sizeof(all), "%s%s%s", name, domain ? "." : "",
-			 domain ? domain : "");
-
-	return n > 0 && (size_t)n < sizeof(all) && res_refuse(all);
-}
-
-#undef res_query
-#undef res_search
-#undef res_nquery
-#undef res_nsearch
-#undef res_querydomain
-#undef res_nquerydomain
-int __res_query(const char *name, int class, int type, unsigned char *answer, int len);
-int __res_search(const char *name, int class, int type, unsigned char *answer, int len);
-int __res_nquery(res_state state, const char *name, int class, int type, unsigned char *answer,
-		 int len);
-int __res_nsearch(res_state state, const char *name, int class, int type,
-		  unsigned char *answer, int len);
-int __res_querydomain(const char *name, const char *domain, int class, int type,
-		      unsigned char *answer, int len);
-int __res_nquerydomain(res_state state, const char *name, const char *domain, int class, int type,
-		       unsigned char *answer, int len);
-
-HOOK int res_query(const char *name, int class, int type, unsigned char *answer, int len)
-{
-	return res_refuse(name) ? -1 : real()->res_query(name, class, type, answer, len);
-}
-
-HOOK int res_search(const char *name, int class, int type, unsigned char *answer, int len)
-{
-	return res_refuse(name) ? -1 : real()->res_search(name, class, type, answer, len);
-}
-
-HOOK int res_nquery(res_state state, const char *name, int class, int type,
-		    unsigned char *answer, int len)
-{
-	return res_refuse(name) ? -1 : real()->res_nquery(state, name, class, type, answer, len);
-}
-
-HOOK int res_nsearch(res_state state, const char *name, int class, int type,
-		     unsigned char *answer, int len)
-{
-	return res_refuse(name) ? -1 : real()->res_nsearch(state, name, class, type, answer, len);
-}
-
-HOOK int res_querydomain(const char *name, const char *domain, int class, int type,
-			 unsigned char *answer, int len)
-{
-	return res_refuse_domain(name, domain) ? -1 :
-	       real()->res_querydomain(name, domain, class, type, answer, len);
-}
-
-HOOK int res_nquerydomain(res_state state, const char *name, const char *domain, int class,
-			  int type, unsigned char *answer, int len)
-{
-	return res_refuse_domain(name, domain) ? -1 :
-	       real()->res_nquerydomain(state, name, domain, class, type, answer, len);
-}
-
-/* The names that programs of before glibc 2.34 ask for */
-HOOK int __res_query(const char *name, int class, int type, unsigned char *answer, int len)
-{
-	return res_query(name, class, type, answer, len);
-}
-
-HOOK int __res_search(const char *name, int class, int type, unsigned char *answer, int len)
-{
-	return res_search(name, class, type, answer, len);
-}
-
-HOOK int __res_nquery(res_state state, const char *name, int class, int type,
-		      unsigned char *answer, int len)
-{
-	return res_nquery(state, name, class, type, answer, len);
-}
-
-HOOK int __res_nsearch(res_state state, const char *name, int class, int type,
-		       unsigned char *answer, int len)
-{
-	return res_nsearch(state, name, class, type, answer, len);
-}
-
-HOOK int __res_querydomain(const char *name, const char *domain, int class, int type,
-			   unsigned char *answer, int len)
-{
-	return res_querydomain(name, domain, class, type, answer, len);
-}
-
-HOOK int __res_nquerydomain(res_state state, const char *name, const char *domain, int class,
-			    int type, unsigned char *answer, int len)
-{
-	return res_nquerydomain(state, name, domain, class, type, answer, len);
 }

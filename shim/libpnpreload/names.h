@@ -20,6 +20,15 @@ enum name_kind {
  */
 enum name_kind name_kind_of(const char *name, uint8_t hit[16]);
 
+/** name_lookup() - Ask the daemon, unless there is no question
+ * @hit:	Set; read if NAME_HIT
+ * Return: 0 or errno
+ */
+int name_lookup(const char *name, enum name_kind kind, uint8_t hit[16]);
+
+/** name_h_errno() - The h_errno for what dm_resolve() returned */
+int name_h_errno(int err);
+
 /** name_eai() - The EAI_ code for what dm_resolve() returned */
 int name_eai(int err);
 

@@ -99,6 +99,8 @@
 				 unsigned char *, int)) \
 	R(int, res_nquerydomain, (void *, const char *, const char *, int, int, \
 				  unsigned char *, int)) \
+	R(int, res_send, (const unsigned char *, int, unsigned char *, int)) \
+	R(int, res_nsend, (void *, const unsigned char *, int, unsigned char *, int)) \
 	R(int, getaddrinfo_a, (int, struct gaicb **, int, struct sigevent *))
 
 /**

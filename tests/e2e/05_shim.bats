@@ -260,6 +260,8 @@ print(libc.$call, libc.gai_error(one))"
 		echo "$call: $output"
 		[[ $output =~ ^(-1|0 -2)( |$) ]]
 	done
+	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$PN_ROOT/tests/e2e/resolver.py" send nobody.pn.alt 28
+	[ "$output" = "3 -" ]
 	# c-ares has sockets of its own
 	run on A timeout 20 "$PN_BUILD/pnrun" aria2c -q --dry-run http://nobody.pn.alt/
 	[ "$status" -ne 0 ]
@@ -290,6 +292,31 @@ ctypes.CDLL(None).execveat(-100, b"/usr/bin/getent", argv, (ctypes.c_char_p * 1)
 argv = (ctypes.c_char_p * 4)(b"getent", b"hosts", sys.argv[1].encode())
 ctypes.CDLL(None).syscall(322, -100, b"/usr/bin/getent", argv, (ctypes.c_char_p * 1)(), 0)' "$B_NAME"
 	[[ $output == 2001:21:*"$B_NAME" ]]
+}
+
+# AAAA is 28, A is 1, MX is 15
+@test "questions to the DNS are answered in its place" {
+	local hit addr4
+	hit=$(hit_of B)
+	addr4=$(on A "$PN_BUILD/pnrun" getent ahostsv4 "$B_NAME" | awk '{ print $1; exit }')
+	[[ $addr4 == 198.1[89].* ]]
+	for how in query search nquery nsearch querydomain nquerydomain send nsend; do
+		resolver $how "$B_NAME" 28
+		[ "$output" = "0 $hit" ]
+		resolver $how "$B_NAME" 1
+		[ "$output" = "0 $addr4" ]
+		resolver $how "$B_NAME" 15
+		[[ $output == "h_errno 4" || $output == "0 -" ]]
+		resolver $how nobody.pn.alt 28
+		[[ $output == "h_errno 1" || $output == "3 -" ]]
+	done
+}
+
+# resolver HOW NAME TYPE
+resolver()
+{
+	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$PN_ROOT/tests/e2e/resolver.py" "$@"
+	echo "$*: $output"
 }
 
 # As servers of many parts do: one listens, starts the next, which may not speak to the daemon
