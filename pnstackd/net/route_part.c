@@ -44,6 +44,7 @@
 #define PART_INSIDE 255u
 #define PART_AGAIN 1u
 #define ITEM_LEN (4 + 2 * PARTS)
+#define TOLD_UNKNOWN 255u        /* told_base: it may believe anything, and is told also of no way */
 #define HOLD_NS PN_S(5)
 #define LOOK_NS PN_MS(100)       /* between two looks at all: what changes is told together */
 #define MARGIN (NET_COST_UNIT / 2) /* what changed by less is not told */
@@ -361,13 +362,22 @@ static void forget(struct net *net, const struct facet *f, uint32_t adj, bool to
 	}
 }
 
-/* A neighbour lost what we told it */
+/* A neighbour lost what we told it, or not: what it got just after it asked it still believes. */
 static void tell_again(struct net *net, const struct facet *f, uint32_t adj)
 {
-	if (!net->ctl->part_nbs[adj].again)
+	struct part_nb *pn = &net->ctl->part_nbs[adj];
+
+	if (!pn->again)
 		return;
-	net->ctl->part_nbs[adj].again = false;
-	forget(net, f, adj, true);
+	pn->again = false;
+	pn->told_base = TOLD_UNKNOWN;
+	for (unsigned i = 0; i < net->ctl->dest_max / 2u; i++) {
+		const struct parts *p = parts_at(net, f, i);
+		struct part_via *v = p->used ? pv_find(net, p, adj) : NULL;
+
+		if (v)
+			v->told_base = TOLD_UNKNOWN;
+	}
 }
 
 void part_duties(struct net *net, struct facet *f, struct pn_time now)
@@ -483,7 +493,8 @@ static bool tell_within(struct net *net, struct facet *f, uint32_t adj, struct p
 		base = facet_rec(net, f, nb->common_own - 1u)->base;
 	for (i = 0; i < PARTS; i++)
 		now[i] = base ? part_within(net, f, base, i) : NET_METRIC_INF;
-	if (!differs(pn->told, now) && (base == 0 || pn->told_base == base))
+	if (!differs(pn->told, now) &&
+	    (pn->told_base == base || (base == 0 && pn->told_base != TOLD_UNKNOWN)))
 		return true;
 	if (w->cap - w->len < ITEM_LEN)
 		return false;

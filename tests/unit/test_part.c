@@ -269,6 +269,44 @@ static void test_again(void)
 	done_sound();
 }
 
+/* Whoever asks to be told all again may still get what was told before the question came: where
+ * there is no way any more it is told that as well. */
+static void test_overtaken(void)
+{
+	unsigned void_ones = 0;
+
+	chords(5);
+	for (int n = 0; n < lab->nodes; n++) {
+		const struct facet *f = facet_of(n);
+
+		for_each_nb(lab->net[n], f, a)
+			for (unsigned i = 1; i + 1u < f->chain.n; i++) {
+				unsigned level = rec_of(n, i)->top;
+				int m = beyond(n, a);
+				struct part_via *v, *there;
+
+				if (!(lab->net[n]->ctl->nbs[a].inside >> i & 1))
+					continue;
+				v = heard(n, level, a);
+				there = heard(m, level, adj_to(m, n));
+				for (unsigned k = 0; v && there && k < PARTS; k++) {
+					if (v->told[k] < NET_METRIC_INF)
+						continue;
+					void_ones++;
+					there->metric[k] = v->told[k] = 7;
+				}
+				lab->net[n]->ctl->part_nbs[a].again = true;
+				part_changed(facet_of(n));
+				facet_poke(lab->net[n], facet_of(n), lab->now);
+				lab_run(lab, PN_MS(500));
+				for (unsigned k = 0; v && there && k < PARTS; k++)
+					CU_ASSERT_NOT_EQUAL(there->metric[k], 7);
+			}
+	}
+	CU_ASSERT(void_ones > 0);
+	done_sound();
+}
+
 /* Only those in our own area tell us of its sibling. */
 static void test_outside(void)
 {
@@ -308,6 +346,7 @@ static CU_TestInfo tests[] = {
 	{ "feasibility", test_feasible },
 	{ "told again", test_again },
 	{ "what was told before is void", test_forgotten },
+	{ "told while it asked", test_overtaken },
 	{ "none from outside", test_outside },
 	CU_TEST_INFO_NULL,
 };
