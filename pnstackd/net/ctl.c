@@ -34,7 +34,7 @@ static uint16_t facet_limit(const struct net_config *cfg)
 {
 	/* a leaf is one place in the tree, however many neighbours it has */
 	uint32_t n = cfg->leaf ? 1 : net_limit(cfg->facet_max,
-					       cfg->adj_max / NET_FACET_ADJ_MAX + 1);
+					       facets_for(cfg->adj_max) + 1);
 
 	return n > 512 ? 512 : (uint16_t)n;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /* facet.c - the places of a node in the tree come and go
  *
- * A node is one facet, or several: each carries at most NET_FACET_ADJ_MAX
- * point-to-point neighbours (an Ethernet counts as one, whoever is on it), so
- * that a hub does not force a tree as deep as it has neighbours.  The facets of a
- * node are joined by internal adjacencies at distances 1, 2, 4, ... of their
- * numbers: connected, short, and O(log n) each.  The last one goes when it has been
- * without neighbours for FACET_IDLE_NS.  To tree.c and route.c a facet is
- * a node like any other.
+ * A node is one facet, or several: each carries a few point-to-point neighbours
+ * (facet_adj_max(); an Ethernet counts as one, whoever is on it), so that a hub does
+ * not force a tree as deep as it has neighbours: n on a facet need n levels, 2^n
+ * facets another n.  So those of a hub carry fewer; the first ones more, since most
+ * nodes have no others, and each facet costs memory and traffic.  The facets of a
+ * node are joined by internal adjacencies at distances 1, 2, 4, ... of their numbers:
+ * connected, short, and O(log n) each.  The last one goes when it has been without
+ * neighbours for FACET_IDLE_NS.  To tree.c and route.c a facet is a node like any
+ * other.
  *
  * A facet has one slot on each level.  When all are taken, whoever joins hangs above the root;
  * and when a hub dies, those who stood beside its facets come to those of the next hub all at
@@ -88,7 +90,7 @@ uint16_t facet_choose(struct net *net, const struct adj_pub *adj, struct pn_time
 	if (shared && c->link_facet[adj->link] >= 0)
 		return (uint16_t)c->link_facet[adj->link];
 	for (f = 0; f < c->facet_count; f++)
-		if (c->facets[f].load < NET_FACET_ADJ_MAX)
+		if (c->facets[f].load < facet_adj_max((uint32_t)f))
 			break;
 	if (f == c->facet_count)
 		f = facet_new(net, now);
@@ -191,7 +193,7 @@ static bool may_be_new(const struct net *net, uint8_t height)
 
 	for (uint16_t i = 0; i < c->facet_count; i++)
 		load += c->facets[i].load;
-	need = (load + NET_FACET_ADJ_MAX - 1) / NET_FACET_ADJ_MAX;
+	need = facets_for(load);
 	return height < NET_FACET_ADJ_MAX && c->facet_count < need + need / 2;
 }
 
@@ -201,7 +203,7 @@ static int with_room(struct net *net, const struct facet *full, uint8_t height, 
 	const struct ctl *c = net->ctl;
 
 	for (uint16_t i = 0; i < c->facet_count; i++)
-		if (i != full->index && c->facets[i].load < NET_FACET_ADJ_MAX &&
+		if (i != full->index && c->facets[i].load < facet_adj_max(i) &&
 		    has_room(net, &c->facets[i], height))
 			return i;
 	return may_be_new(net, height) ? facet_new(net, now) : -1;

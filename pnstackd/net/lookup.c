@@ -93,7 +93,7 @@
 void lookup_carve(struct net *net, struct arena *a, const struct net_config *cfg)
 {
 	uint32_t buckets = 16;
-	uint32_t facets = net_limit(cfg->facet_max, cfg->adj_max / NET_FACET_ADJ_MAX + 1);
+	uint32_t facets = net_limit(cfg->facet_max, facets_for(cfg->adj_max) + 1);
 	uint32_t levels = net_limit(cfg->level_max, NET_LEVEL_LIMIT);
 	uint32_t regs = levels / TREE_SCOPE_STEP + REGS_SPARE + REGS_PER_FACET * facets;
 	uint32_t large_max = cfg->record_max / 32 + 1;

@@ -162,7 +162,7 @@ uint32_t net_facets_of(uint32_t cables, uint32_t stations)
 {
 	uint32_t load = cables + (stations > 0);
 
-	return pn_max(1, (load + NET_FACET_ADJ_MAX - 1) / NET_FACET_ADJ_MAX);
+	return pn_max(1, facets_for(load));
 }
 
 void net_config_fit(struct net_config *cfg, const struct net_surroundings *around)

@@ -55,7 +55,7 @@ struct net_config {
 	/* For those that follow 0 is the default (net_config_default()). */
 	uint32_t link_max;           /* links; at most NET_LINK_MAX */
 	uint32_t station_max;        /* stations known on its Ethernets */
-	uint32_t facet_max;          /* places in the tree: one for each 8 tunnels */
+	uint32_t facet_max;          /* places in the tree: one for 5 to 8 tunnels */
 	uint32_t level_max;          /* areas that a place is in, one within the other */
 	uint32_t event_max;          /* events that wait for the host */
 	uint32_t ping_max;           /* net_ping() under way; a power of two */
@@ -278,7 +278,7 @@ enum net_err {
 };
 const char *net_err_text(enum net_err err);
 
-#define NET_ADDRS_MAX 128    /* addresses of one identity, at most */
+#define NET_ADDRS_MAX 208    /* addresses of one identity, at most: with 1,000 tunnels */
 
 struct net_event {
 	enum net_event_kind kind;

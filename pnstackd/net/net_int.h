@@ -22,7 +22,9 @@
 #define NET_LINK_MAX 64
 #define NET_EVENT_MAX 256            /* ring of events, without addresses */
 #define NET_LEVEL_LIMIT 64           /* a leaf and at most 63 areas above it */
-#define NET_FACET_ADJ_MAX 8          /* point-to-point neighbours of a facet */
+#define NET_FACET_ADJ_MAX 8          /* point-to-point neighbours of a facet, */
+#define NET_FACETS_FULL 2            /* of the first ones; a hub has more facets, */
+#define NET_HUB_FACET_ADJ_MAX 5      /* each of these with fewer */
 
 /* Timers: one heap for all of a node. */
 enum timer_kind {
@@ -50,6 +52,23 @@ void *arena_take(struct arena *a, size_t count, size_t size);
 static inline uint32_t net_limit(uint32_t configured, uint32_t otherwise)
 {
 	return configured ? configured : otherwise;
+}
+
+/** facet_adj_max() - neighbours that the facet of that number has room for */
+static inline uint32_t facet_adj_max(uint32_t facet)
+{
+	return facet < NET_FACETS_FULL ? NET_FACET_ADJ_MAX : NET_HUB_FACET_ADJ_MAX;
+}
+
+/** facets_for() - facets that have room for so many neighbours */
+static inline uint32_t facets_for(uint32_t neighbours)
+{
+	uint32_t full = NET_FACETS_FULL * NET_FACET_ADJ_MAX;
+
+	if (neighbours <= full)
+		return (neighbours + NET_FACET_ADJ_MAX - 1) / NET_FACET_ADJ_MAX;
+	return NET_FACETS_FULL +
+	       (neighbours - full + NET_HUB_FACET_ADJ_MAX - 1) / NET_HUB_FACET_ADJ_MAX;
 }
 
 /* Adjacencies (adj.c) --------------------------------------------------- */
