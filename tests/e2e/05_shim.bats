@@ -433,3 +433,51 @@ with socket.create_connection((sys.argv[1], 7101)) as s:
 	[[ $output == *"/nonexistent"* ]]
 	run -3 on A "$PN_BUILD/pnrun" sh -c 'exit 3'
 }
+
+# Programs that get rights from their file; under no_new_privs they do not, and run
+@test "pnrun refuses programs with more rights than their user's" {
+	mount | grep -q " on $(df --output=target . | tail -1) .*nosuid" && skip "a nosuid mount"
+	chmod 755 .
+	cp "$(command -v env)" own
+	cp own setuid && chown nobody setuid && chmod u+s setuid
+	cp own setgid && chgrp nogroup setgid && chmod g+s setgid
+	run -126 on A "$PN_BUILD/pnrun" ./setuid true
+	[[ $output == *"./setuid is setuid"* ]]
+	run -126 on A "$PN_BUILD/pnrun" ./setgid true
+	[[ $output == *"./setgid is setgid"* ]]
+	printf '#!%s -i\n' "$PWD/setuid" >script && chmod +x script
+	run -126 on A "$PN_BUILD/pnrun" ./script
+	[[ $output == *"setuid is setuid"* ]]
+	run -0 on A setpriv --no-new-privs "$PN_BUILD/pnrun" ./setuid sh -c 'grep -q libpnpreload /proc/$$/maps'
+	chown "$(id -u)" setuid && chmod u+s setuid
+	run -0 on A "$PN_BUILD/pnrun" ./setuid sh -c 'grep -q libpnpreload /proc/$$/maps'
+}
+
+# Capabilities of the file: root has them anyway, others get them
+@test "pnrun refuses programs with file capabilities" {
+	cp "$(command -v env)" able
+	python3 -c 'import os, struct
+os.setxattr("able", "security.capability", struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0))' ||
+		skip "no file capabilities here"
+	chmod 755 . able
+	run -0 on A "$PN_BUILD/pnrun" ./able true
+	run -126 on A setpriv --reuid nobody --clear-groups "$PN_BUILD/pnrun" ./able true
+	[[ $output == *"file capabilities"* ]]
+	run -0 on A setpriv --reuid nobody --clear-groups --no-new-privs "$PN_BUILD/pnrun" ./able true
+}
+
+# One byte of the header: the machine; and a loader that is not GNU's
+@test "pnrun refuses programs for another machine or C library" {
+	cp "$(command -v env)" other
+	printf '\377' | dd of=other bs=1 seek=18 conv=notrunc status=none
+	run -126 "$PN_BUILD/pnrun" ./other
+	[[ $output == *"another architecture"* ]]
+	cp "$(command -v env)" other
+	printf '\001' | dd of=other bs=1 seek=4 conv=notrunc status=none
+	run -126 "$PN_BUILD/pnrun" ./other
+	[[ $output == *"another architecture"* ]]
+	echo 'int main(void) { return 0; }' >m.c
+	"${CC:-cc}" -Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1 -o musl m.c
+	run -126 "$PN_BUILD/pnrun" ./musl
+	[[ $output == *"not the GNU C library"* ]]
+}
