@@ -154,7 +154,7 @@ static void test_shortcut_to_tree(void)
 		lab_pump(lab);
 		lab_stop(lab, i);
 	}
-	lab_run(lab, PN_S(30));          /* the last of them are dialled after 15 to 25 */
+	lab_run(lab, PN_S(50));          /* the last are dialled after 15 to 25, or a hello later */
 	for (int i = 0; i < STATIONS; i++)
 		for (int k = 0; k < STATIONS; k++) {
 			if (!lab->net[i] || !lab->net[k] || i == k)
