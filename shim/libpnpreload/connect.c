@@ -16,6 +16,7 @@
 #include "shim/libpnpreload/shim.h"
 
 #include "libpeernet/base/pn_assert.h"
+#include "shim/libpnpreload/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -202,6 +203,7 @@ int connect_inner(int fd, const struct sockaddr *sa, socklen_t len)
 	int saved = errno, ret;
 
 	sa_parse(sa, len, &dest);
+	dns_connected(fd, &dest);
 	s = fd_get_checked(fd);
 	if (!s && !sa_is_inside(dest.kind))
 		return connect_foreign(fd, sa, len, &dest);

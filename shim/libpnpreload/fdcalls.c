@@ -3,6 +3,7 @@
 #include "shim/libpnpreload/shim.h"
 
 #include "libpeernet/base/pn_assert.h"
+#include "shim/libpnpreload/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,6 +116,7 @@ static int dup_enter(int from, int to)
 
 	if (to < 0)
 		return to;
+	dns_dup(from, to);
 	s = fd_get(from);
 	if (s) {
 		fd_bind(to, s);

@@ -3,6 +3,7 @@
 #include "shim/libpnpreload/names.h"
 
 #include "libpeernet/base/name.h"
+#include "libpeernet/base/pn_assert.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,6 +20,25 @@ static bool ends_in_suffix(const char *name)
 	if (len == suffix - 1)
 		return !strncasecmp(name, &PN_NAME_SUFFIX[1], len);
 	return len >= suffix && !strncasecmp(name + len - suffix, PN_NAME_SUFFIX, suffix);
+}
+
+/* Of 2001:20::/28 and 198.18.0.0/15 */
+static bool is_reverse(const char *name)
+{
+	static const char *const zones[] = {
+		"2.0.0.1.0.0.2.ip6.arpa", "18.198.in-addr.arpa", "19.198.in-addr.arpa",
+	};
+	size_t len = strlen(name), zone;
+
+	if (len && name[len - 1] == '.')
+		len--;
+	for (size_t i = 0; i < PN_ARRAY_LEN(zones); i++) {
+		zone = strlen(zones[i]);
+		if (len >= zone && !strncasecmp(name + len - zone, zones[i], zone) &&
+		    (len == zone || name[len - zone - 1] == '.'))
+			return true;
+	}
+	return false;
 }
 
 enum name_kind name_kind_of(const char *name, uint8_t hit[16])
@@ -38,7 +58,7 @@ enum name_kind name_kind_of(const char *name, uint8_t hit[16])
 		return NAME_BAD;
 	if (n.kind != PN_NAME_FOREIGN)
 		return NAME_OURS;
-	return ends_in_suffix(name) ? NAME_BAD : NAME_FOREIGN;
+	return ends_in_suffix(name) || is_reverse(name) ? NAME_BAD : NAME_FOREIGN;
 }
 
 int name_eai(int err)

@@ -9,12 +9,14 @@
  *     (ending.c);
  *   - a connect() in progress is settled by the first call that comes by;
  *   - flags and addresses that TCP takes and AF_UNIX does not are taken off.
+ * What others send is libc's affair, but for questions to the DNS (names_dns.c).
  * Datagrams go through io_dgram.c.
  */
 #include "shim/libpnpreload/shim.h"
 
 #include "libpeernet/base/pn_assert.h"
 #include "shim/libpnpreload/limits.h"
+#include "shim/libpnpreload/names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,6 +168,8 @@ static ssize_t foreign_sendmsg(int fd, const struct msghdr *msg, int flags)
 	ssize_t ret;
 
 	sa_parse(msg->msg_name, msg->msg_namelen, &dest);
+	if (dns_is_leak(fd, dest.kind == SA_OTHER ? NULL : &dest, msg))
+		return fail(ECONNREFUSED);
 	if (!shim()->on || dest.kind == SA_OTHER || dest.kind == SA_UNSPEC)
 		return real()->sendmsg(fd, msg, flags);
 	if (!sa_is_inside(dest.kind))
@@ -338,6 +342,8 @@ HOOK ssize_t write(int fd, const void *buf, size_t n)
 {
 	struct sock *s = fd_peek(fd);
 
+	if (!s && dns_buf_is_leak(fd, buf, n))
+		return fail(ECONNREFUSED);
 	if (is_kernels(s))
 		return real()->write(fd, buf, n);
 	if (!is_plain(s))
@@ -350,11 +356,13 @@ HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov };
 	struct sock *s = fd_peek(fd);
 
+	msg.msg_iovlen = count < 0 || count > IOV_MAX_SHIM ? 0 : (size_t)count;
+	if (!s && dns_is_leak(fd, NULL, &msg))
+		return fail(ECONNREFUSED);
 	if (is_kernels(s))
 		return real()->writev(fd, iov, count);
 	if (count < 0 || count > IOV_MAX_SHIM)
 		return fail(EINVAL);
-	msg.msg_iovlen = (size_t)count;
 	if (!iov_total(iov, count))
 		return 0;
 	if (!is_plain(s))
@@ -366,6 +374,8 @@ HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
 	struct sock *s = fd_peek(fd);
 
+	if (!s && dns_buf_is_leak(fd, buf, n))
+		return fail(ECONNREFUSED);
 	if (is_kernels(s) && !(s && flags & MSG_OOB))
 		return real()->send(fd, buf, n, flags);
 	if (!is_plain(s) || flags & MSG_OOB)
@@ -376,14 +386,14 @@ HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG to,
 		    socklen_t len)
 {
-	if (!fd_peek(fd) && !to.__sockaddr__)
-		return real()->sendto(fd, buf, n, flags, NULL, 0);
+	if (!to.__sockaddr__)
+		return send(fd, buf, n, flags);
 	return buf_send(fd, buf, n, flags, to.__sockaddr__, len);
 }
 
 HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (!msg || (!fd_peek(fd) && !msg->msg_name))
+	if (!msg)
 		return real()->sendmsg(fd, msg, flags);
 	return any_sendmsg(fd, msg, flags);
 }
@@ -398,7 +408,8 @@ static bool mmsg_is_foreign(int fd, const struct mmsghdr *msgs, unsigned int cou
 		return false;
 	for (i = 0; i < count && shim()->on; i++) {
 		sa_parse(msgs[i].msg_hdr.msg_name, msgs[i].msg_hdr.msg_namelen, &dest);
-		if (sa_is_inside(dest.kind) || (shim()->only && dest.kind == SA_KERNEL))
+		if (sa_is_inside(dest.kind) || (shim()->only && dest.kind == SA_KERNEL) ||
+		    dns_is_leak(fd, dest.kind == SA_OTHER ? NULL : &dest, &msgs[i].msg_hdr))
 			return false;
 	}
 	return true;

@@ -51,4 +51,21 @@ int name_literal(const char *name, int family, char *text);
 int hostent_fill(struct hostent *h, char *buf, size_t len, const char *name, int family,
 		 const void *addr);
 
+struct msghdr;
+struct sa_dest;
+
+/** dns_connected() - A socket of libc's is connected to @dest; it may be the DNS's */
+void dns_connected(int fd, const struct sa_dest *dest);
+
+/** dns_dup() - What is known of @from holds for @to as well */
+void dns_dup(int from, int to);
+
+/** dns_is_leak() - Is it a question to the DNS about a name of ours?  ECONNREFUSED then
+ * @dest:	Where it goes; NULL: where the socket is connected to
+ */
+bool dns_is_leak(int fd, const struct sa_dest *dest, const struct msghdr *msg);
+
+/** dns_buf_is_leak() - The same of some bytes for a connected socket */
+bool dns_buf_is_leak(int fd, const void *buf, size_t n);
+
 #endif /* SHIM_NAMES_H */

@@ -312,6 +312,24 @@ ctypes.CDLL(None).syscall(322, -100, b"/usr/bin/getent", argv, (ctypes.c_char_p 
 	done
 }
 
+# dig, node.js, nginx and others; what they ask for others is sent, in each way
+@test "resolvers of programs' own do not ask the DNS for names of ours" {
+	local own="$PN_ROOT/tests/e2e/own_dns.py"
+	spawn A dns.log timeout 60 python3 "$own" serve asked
+	wait_until 10 grep -q ready asked
+	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$own" ask "$B_NAME" NOBODY.pn.alt \
+		4.3.2.1.2.0.0.1.0.0.2.ip6.arpa 1.0.18.198.in-addr.arpa
+	echo "$output"
+	[ "$(grep -c ECONNREFUSED <<<"$output")" -eq 36 ]
+	run ! grep -q sent <<<"$output"
+	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$own" ask example.org 1.0.20.198.in-addr.arpa
+	echo "$output"
+	[ "$(grep -c sent <<<"$output")" -eq 18 ]
+	wait_until 10 eval '[ "$(grep -c "^[ut]" asked)" -eq 18 ]'
+	run ! grep -qi 'pn.alt\|ip6.arpa\|18.198' asked
+	kill "$SPAWNED"
+}
+
 # resolver HOW NAME TYPE
 resolver()
 {

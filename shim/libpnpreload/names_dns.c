@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: ISC */
+/* Programs that speak to the DNS themselves: no name of ours gets there.
+ *
+ * Theory of operation
+ *
+ * Many programs have a resolver of their own (dig, node.js, nginx, haproxy, squid): a socket of
+ * libc's, connected to port 53, or datagrams to it.  What goes there is looked at, and a question
+ * about a name of ours, or about the name of one of our addresses, is refused as if nobody
+ * listened there.  It is not answered: the answer would have to come out of a socket of the
+ * kernel's.  Which descriptors are connected to port 53 is a bit for each number; one that stays
+ * behind does no harm, since what it makes us look at is not refused unless it is such a question.
+ *
+ * A stream has two bytes of length before each message (RFC 1035, 4.2.2), which may be sent
+ * together with it or alone.
+ */
+#include "shim/libpnpreload/shim.h"
+
+#include "libpeernet/base/pn_assert.h"
+#include "shim/libpnpreload/limits.h"
+#include "shim/libpnpreload/names.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <resolv.h>
+#include <string.h>
+
+#define DNS_PORT	53
+#define DNS_LEN		2	/* of the length on a stream */
+#define DNS_LOOK	(DNS_LEN + NS_HFIXEDSZ + NS_MAXCDNAME + NS_QFIXEDSZ)
+#define DNS_OPCODE	0xf8	/* QR and OPCODE in the third byte: 0 is a standard query */
+
+static _Atomic uint8_t dns_bits[FD_MAX / 8];
+
+static bool is_dns(int fd)
+{
+	return fd >= 0 && (unsigned int)fd < FD_MAX &&
+	       atomic_load_explicit(&dns_bits[fd / 8], memory_order_relaxed) >> fd % 8 & 1;
+}
+
+static void set_dns(int fd, bool on)
+{
+	uint8_t bit = (uint8_t)(1u << fd % 8);
+
+	if (fd < 0 || (unsigned int)fd >= FD_MAX || on == is_dns(fd))
+		return;
+	if (on)
+		atomic_fetch_or(&dns_bits[fd / 8], bit);
+	else
+		atomic_fetch_and(&dns_bits[fd / 8], (uint8_t)~bit);
+}
+
+void dns_connected(int fd, const struct sa_dest *dest)
+{
+	set_dns(fd, dest->kind == SA_KERNEL && dest->port == DNS_PORT);
+}
+
+void dns_dup(int from, int to)
+{
+	set_dns(to, is_dns(from));
+}
+
+static bool is_about_ours(const uint8_t *msg, size_t len)
+{
+	char name[NS_MAXDNAME];
+
+	if (len < NS_HFIXEDSZ + NS_QFIXEDSZ || msg[2] & DNS_OPCODE)
+		return false;
+	return dn_expand(msg, msg + len, msg + NS_HFIXEDSZ, name, sizeof(name)) > 0 &&
+	       !name_is_foreign(name);
+}
+
+/* The beginning, in one piece.  Return: bytes of it */
+static size_t gather(const struct msghdr *msg, uint8_t out[DNS_LOOK])
+{
+	size_t len = 0, n;
+
+	for (size_t i = 0; i < msg->msg_iovlen && len < DNS_LOOK; i++) {
+		n = pn_min(msg->msg_iov[i].iov_len, DNS_LOOK - len);
+		if (n)
+			memcpy(out + len, msg->msg_iov[i].iov_base, n);
+		len += n;
+	}
+	return len;
+}
+
+bool dns_is_leak(int fd, const struct sa_dest *dest, const struct msghdr *msg)
+{
+	uint8_t head[DNS_LOOK];
+	size_t len;
+
+	if (!(dest ? dest->kind == SA_KERNEL && dest->port == DNS_PORT : is_dns(fd)) ||
+	    !shim()->on || !msg->msg_iov)
+		return false;
+	len = gather(msg, head);
+	if (!is_about_ours(head, len) &&
+	    (len < DNS_LEN || !is_about_ours(head + DNS_LEN, len - DNS_LEN)))
+		return false;
+	trace(fd, "a question to the DNS about a name of PeerNet's: refused");
+	return true;
+}
+
+bool dns_buf_is_leak(int fd, const void *buf, size_t n)
+{
+	struct iovec iov = { (void *)(uintptr_t)buf, n };
+	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return is_dns(fd) && dns_is_leak(fd, NULL, &msg);
+}

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""A resolver of its own, as many programs have one.
+
+    own_dns.py serve FILE       a server of the DNS on 127.0.0.1, which answers nothing: each
+                                name that it is asked for is a line of FILE
+    own_dns.py ask NAME...      asks for each name in all ways; prints what came of it
+"""
+import errno
+import os
+import socket
+import struct
+import sys
+import threading
+
+SERVER = ("127.0.0.1", 53)
+
+
+def question(name):
+    labels = b"".join(bytes([len(p)]) + p.encode() for p in name.split("."))
+    return struct.pack(">6H", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 28, 1)
+
+
+def name_in(msg):
+    at, parts = 12, []
+    while msg[at]:
+        parts.append(msg[at + 1:at + 1 + msg[at]].decode())
+        at += 1 + msg[at]
+    return ".".join(parts)
+
+
+def serve(path):
+    out = open(path, "a", buffering=1)
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(SERVER)
+    tcp = socket.create_server(SERVER)
+
+    def one(conn):
+        msg = b""
+        while len(msg) < 2 or len(msg) < 2 + struct.unpack(">H", msg[:2])[0]:
+            more = conn.recv(1000)
+            if not more:
+                return
+            msg += more
+        print("tcp", name_in(msg[2:]), file=out)
+
+    def streams():
+        while True:
+            threading.Thread(target=one, args=(tcp.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=streams, daemon=True).start()
+    print("ready", file=out)
+    while True:
+        print("udp", name_in(udp.recv(1000)), file=out)
+
+
+def connected(kind=socket.SOCK_DGRAM):
+    s = socket.socket(socket.AF_INET, kind)
+    s.connect(SERVER)
+    return s
+
+
+def in_two(s, msg):
+    s.sendall(struct.pack(">H", len(msg)))
+    s.sendall(msg)
+
+
+def by_fd(call):
+    with connected() as s:
+        call(s.fileno())
+
+
+def whole(msg):
+    return struct.pack(">H", len(msg)) + msg
+
+
+WAYS = {
+    "send": lambda m: connected().send(m),
+    "sendto": lambda m: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(m, SERVER),
+    "sendmsg": lambda m: connected().sendmsg([m[:5], m[5:]]),
+    "sendmsg to": lambda m: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg(
+        [m], [], 0, SERVER),
+    "write": lambda m: by_fd(lambda fd: os.write(fd, m)),
+    "writev": lambda m: by_fd(lambda fd: os.writev(fd, [m[:13], m[13:]])),
+    "dup": lambda m: by_fd(lambda fd: os.write(os.dup(fd), m)),
+    "stream": lambda m: connected(socket.SOCK_STREAM).sendall(whole(m)),
+    "stream in two": lambda m: in_two(connected(socket.SOCK_STREAM), m),
+}
+
+
+def ask(name):
+    for way, call in WAYS.items():
+        try:
+            call(question(name))
+            print(name, way, "sent")
+        except OSError as e:
+            print(name, way, errno.errorcode[e.errno])
+
+
+if sys.argv[1] == "serve":
+    serve(sys.argv[2])
+for arg in sys.argv[2:]:
+    ask(arg)
