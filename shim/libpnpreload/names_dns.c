@@ -49,9 +49,15 @@ static void set_dns(int fd, bool on)
 		atomic_fetch_and(&dns_bits[fd / 8], (uint8_t)~bit);
 }
 
+/* 0.0.0.0 is this machine */
+static bool is_server(const struct sa_dest *dest)
+{
+	return dest->port == DNS_PORT && (dest->kind == SA_KERNEL || dest->kind == SA_WILDCARD);
+}
+
 void dns_connected(int fd, const struct sa_dest *dest)
 {
-	set_dns(fd, dest->kind == SA_KERNEL && dest->port == DNS_PORT);
+	set_dns(fd, is_server(dest));
 }
 
 void dns_dup(int from, int to)
@@ -88,8 +94,7 @@ bool dns_is_leak(int fd, const struct sa_dest *dest, const struct msghdr *msg)
 	uint8_t head[DNS_LOOK];
 	size_t len;
 
-	if (!(dest ? dest->kind == SA_KERNEL && dest->port == DNS_PORT : is_dns(fd)) ||
-	    !shim()->on || !msg->msg_iov)
+	if (!(dest ? is_server(dest) : is_dns(fd)) || !shim()->on || !msg->msg_iov)
 		return false;
 	len = gather(msg, head);
 	if (!is_about_ours(head, len) &&

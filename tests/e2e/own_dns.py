@@ -77,6 +77,8 @@ def whole(msg):
 WAYS = {
     "send": lambda m: connected().send(m),
     "sendto": lambda m: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(m, SERVER),
+    "sendto any": lambda m: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(
+        m, ("0.0.0.0", 53)),
     "sendmsg": lambda m: connected().sendmsg([m[:5], m[5:]]),
     "sendmsg to": lambda m: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg(
         [m], [], 0, SERVER),
