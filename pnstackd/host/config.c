@@ -77,7 +77,7 @@ static const struct key keys[] = {
 	{ "log.file", KEY_PATH, FIELD(log_file), 0, 0, false, NULL },
 	{ "allow", KEY_ALLOW, FIELD(allow), 0, 0, false, NULL },
 	{ "secret-file", KEY_PATH, FIELD(secret_file), 0, 0, false, NULL },
-	{ "limits.neighbours", KEY_UINT, FIELD(limit_neighbours), 1, 4096, true, NULL },
+	{ "limits.neighbours", KEY_UINT, FIELD(limit_neighbours), 1, 8192, true, NULL },
 	{ "limits.records", KEY_UINT, FIELD(limit_records), 1, 1000000, true, NULL },
 	{ "limits.peers", KEY_UINT, FIELD(limit_peers), 8, 1000000, true, NULL },
 	{ "limits.sessions", KEY_UINT, FIELD(limit_sessions), 1, 100000, true, NULL },

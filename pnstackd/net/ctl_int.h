@@ -476,8 +476,10 @@ void part_stop(struct net *net, struct facet *f, struct dest *d);
 /** part_neighbour(), part_neighbour_gone() - an adjacency comes, goes */
 void part_neighbour(struct net *net, uint32_t adj);
 void part_neighbour_gone(struct net *net, struct facet *f, uint32_t adj);
-/** part_want() - a neighbour shall tell all again, if there is room for it */
+/** part_want() - a neighbour shall tell all again, also of no way where there was one */
 void part_want(struct net *net, uint32_t adj);
+/** part_has_room() - for one more neighbour's routes to the parts of one sibling */
+bool part_has_room(const struct net *net);
 /** part_changed() - routes, costs or areas changed: choose again soon */
 void part_changed(struct facet *f);
 void part_duties(struct net *net, struct facet *f, struct pn_time now);

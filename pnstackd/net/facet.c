@@ -28,6 +28,7 @@
 #define FACET_LEADER_IDLE_NS PN_S(120) /* also if it leads an area */
 #define REHOME_FACETS 3          /* hubs only, */
 #define REHOME_LOWER 2           /* and networks so many levels lower, as they come of a dead hub */
+#define REHOME_LEVELS 8          /* so high a facet may always get by it, or a new one begin */
 
 static void facet_join(struct net *net, uint32_t adj, uint16_t a, uint16_t b, struct pn_time now)
 {
@@ -174,14 +175,14 @@ bool facet_idle(struct net *net, struct facet *f, struct pn_time now)
 }
 
 /* Is there a slot for a network of that height at this facet, no higher than its own network,
- * or than a facet with all its neighbours is in the end? */
+ * or than any facet may get? */
 static bool has_room(const struct net *net, const struct facet *f, uint8_t height)
 {
 	const struct rec *root = facet_root_rec(net, f);
 	unsigned owner;
 	int level = root ? join_slot(net, &f->chain, height, &owner) : -1;
 
-	return level >= 0 && (unsigned)level < pn_max(root->base, NET_FACET_ADJ_MAX);
+	return level >= 0 && (unsigned)level < pn_max(root->base, REHOME_LEVELS);
 }
 
 /* May there be one facet more?  At most half as many again as there are neighbours for: they
@@ -194,7 +195,7 @@ static bool may_be_new(const struct net *net, uint8_t height)
 	for (uint16_t i = 0; i < c->facet_count; i++)
 		load += c->facets[i].load;
 	need = facets_for(load);
-	return height < NET_FACET_ADJ_MAX && c->facet_count < need + need / 2;
+	return height < REHOME_LEVELS && c->facet_count < need + need / 2;
 }
 
 /* Return: another facet for a neighbour that finds no room at this one; -1: none */

@@ -32,7 +32,8 @@
 #define ADDR_RECORD_MAX NET_RECORD_MAX
 #define ADDR_LIFETIME_MAX 14400      /* s */
 static_assert(ADDR_RECORD_HEAD + 4 * NET_ADDRS_MAX + 64 <= ADDR_RECORD_MAX,
-	      "all addresses of a hub, in any network of up to 2^32");
+	      "all addresses of a hub, in any network of up to 2^32; else the last are left out");
+static_assert(NET_ADDRS_MAX <= UINT8_MAX, "count has one byte");
 
 struct addr_record {
 	uint8_t id[PN_ID_LEN];

@@ -6,7 +6,7 @@
  * nbhd.c. */
 #include "pnstackd/net/nbhd_int.h"
 
-#define OWN_FACETS_MAX 128       /* other facets of one neighbour that are told on */
+#define OWN_FACETS_MAX NET_ADDRS_MAX /* other facets of one neighbour that are told on */
 #define ENTRY_ROOM 48            /* bytes that an entry worth sending may take */
 
 /* Our own list ----------------------------------------------------------------- */

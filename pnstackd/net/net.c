@@ -134,7 +134,7 @@ size_t net_mem_size(const struct net_config *cfg)
 void net_config_default(struct net_config *cfg)
 {
 	memset(cfg, 0, sizeof(*cfg));
-	cfg->adj_max = 256;
+	cfg->adj_max = 384;
 	cfg->record_max = 4096;
 	cfg->peer_max = 1024;
 }

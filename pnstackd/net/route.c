@@ -354,6 +354,7 @@ static struct via *want_again(struct net *net, const struct facet *f, struct des
 	v = via_have(net, d, adj);
 	if (v)
 		v->tx_want = true;
+	/* whether there is room or not: what it told before may be wrong by now */
 	if (d->kind == DEST_SIBLING)
 		part_want(net, adj);
 	nb->tx_dirty = true;
@@ -440,8 +441,8 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 		via_drop(net, d, adj);
 		return v != NULL;
 	}
-	if (!v && inside) {
-		/* it may have been inside before, and told, and been told */
+	if (inside && (!v || (v->direct && !direct))) {
+		/* it may have been inside before, and told, and been told; or told before we knew */
 		v = want_again(net, f, d, adj);
 		if (!v)
 			return false;
@@ -605,7 +606,8 @@ static void lost_again(struct net *net, struct facet *f, struct pn_time now)
 		}
 		nb->lost = false;
 		nb->tx_dirty = true;
-		part_want(net, a);
+		if (part_has_room(net))
+			part_want(net, a);
 		for (unsigned i = 0; i < f->dest_high; i++) {
 			struct via *v = f->dests[i].area ? via_find(net, &f->dests[i], a) : NULL;
 

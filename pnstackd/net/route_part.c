@@ -82,6 +82,15 @@ static unsigned part_of(uint64_t addr, unsigned base)
 	return (unsigned)(addr >> (base - PART_BITS)) & (PARTS - 1);
 }
 
+/* Is there a way to any of them? */
+static bool finite(const uint16_t metric[PARTS])
+{
+	for (unsigned i = 0; i < PARTS; i++)
+		if (metric[i] < NET_METRIC_INF)
+			return true;
+	return false;
+}
+
 static void metrics_void(uint16_t metric[PARTS])
 {
 	for (unsigned i = 0; i < PARTS; i++)
@@ -169,6 +178,11 @@ void part_start(struct net *net, struct facet *f, struct dest *d)
 {
 	unsigned i = 0;
 
+	/* they may have told us before we were in that area, and been told */
+	for_each_nb(net, f, a) {
+		part_want(net, a);
+		net->ctl->nbs[a].tx_dirty = true;
+	}
 	while (i < net->ctl->dest_max / 2u && parts_at(net, f, i)->used)
 		i++;
 	if (i == net->ctl->dest_max / 2u) {
@@ -178,11 +192,6 @@ void part_start(struct net *net, struct facet *f, struct dest *d)
 	d->parts = (uint8_t)(i + 1);
 	*parts_of(net, f, d) = (struct parts){ .used = true };
 	parts_clear(parts_of(net, f, d), 0);
-	/* they may have told us before we were in that area */
-	for_each_nb(net, f, a) {
-		net->ctl->part_nbs[a].want = true;
-		net->ctl->nbs[a].tx_dirty = true;
-	}
 }
 
 void part_stop(struct net *net, struct facet *f, struct dest *d)
@@ -219,10 +228,14 @@ void part_neighbour_gone(struct net *net, struct facet *f, uint32_t adj)
 
 void part_want(struct net *net, uint32_t adj)
 {
+	net->ctl->part_nbs[adj].want = true;
+}
+
+bool part_has_room(const struct net *net)
+{
 	const struct ctl *c = net->ctl;
 
-	if (c->part_via_free || c->part_via_fresh < c->part_via_max)
-		c->part_nbs[adj].want = true;
+	return c->part_via_free || c->part_via_fresh < c->part_via_max;
 }
 
 void part_changed(struct facet *f)
@@ -370,7 +383,8 @@ static void tell_again(struct net *net, const struct facet *f, uint32_t adj)
 	if (!pn->again)
 		return;
 	pn->again = false;
-	pn->told_base = TOLD_UNKNOWN;
+	if (pn->told_base || finite(pn->told))   /* else it was told nothing, ever */
+		pn->told_base = TOLD_UNKNOWN;
 	for (unsigned i = 0; i < net->ctl->dest_max / 2u; i++) {
 		const struct parts *p = parts_at(net, f, i);
 		struct part_via *v = p->used ? pv_find(net, p, adj) : NULL;
@@ -562,7 +576,7 @@ static void on_item(struct net *net, struct facet *f, uint32_t adj, struct pn_rd
 	own = p ? dest_index(net, f, d) : -1;
 	if (own < 0 || (uint16_t)d->area != check || !(net->ctl->nbs[adj].inside >> own & 1))
 		return;                  /* not both in that area (any more); we ask if we ever are */
-	v = pv_have(net, p, adj);
+	v = finite(metric) ? pv_have(net, p, adj) : pv_find(net, p, adj);
 	if (!v)
 		return;
 	v->base = (uint8_t)base;

@@ -184,7 +184,7 @@ hub_dies()
 {
 	run "a hub dies" --topology tests/topologies/freifunk-ulm.json --seed 2 --kill 1 \
 		--kill-hub --pings 50 --pairs 200 --recover-within 10
-	at_most 150 readdressed_mean "a hub dies"
+	at_most 100 readdressed_mean "a hub dies"
 }
 
 leaves_rows_and_pictures()

@@ -270,10 +270,10 @@ static void test_again(void)
 }
 
 /* Whoever asks to be told all again may still get what was told before the question came: where
- * there is no way any more it is told that as well. */
+ * there is no way any more it is told that as well, though it had been told so. */
 static void test_overtaken(void)
 {
-	unsigned void_ones = 0;
+	unsigned void_ones = 0, inside_ones = 0;
 
 	chords(5);
 	for (int n = 0; n < lab->nodes; n++) {
@@ -283,27 +283,36 @@ static void test_overtaken(void)
 			for (unsigned i = 1; i + 1u < f->chain.n; i++) {
 				unsigned level = rec_of(n, i)->top;
 				int m = beyond(n, a);
+				struct part_nb *pn = &lab->net[n]->ctl->part_nbs[a];
+				struct part_nb *far = &lab->net[m]->ctl->part_nbs[adj_to(m, n)];
 				struct part_via *v, *there;
 
 				if (!(lab->net[n]->ctl->nbs[a].inside >> i & 1))
 					continue;
 				v = heard(n, level, a);
 				there = heard(m, level, adj_to(m, n));
-				for (unsigned k = 0; v && there && k < PARTS; k++) {
-					if (v->told[k] < NET_METRIC_INF)
-						continue;
-					void_ones++;
-					there->metric[k] = v->told[k] = 7;
-				}
-				lab->net[n]->ctl->part_nbs[a].again = true;
+				for (unsigned k = 0; v && there && k < PARTS; k++)
+					if (v->told[k] >= NET_METRIC_INF) {
+						void_ones++;
+						there->metric[k] = 7;
+					}
+				for (unsigned k = 0; pn->told_base && k < PARTS; k++)
+					if (pn->told[k] >= NET_METRIC_INF) {
+						inside_ones++;
+						far->metric[k] = 7;
+					}
+				pn->again = true;
 				part_changed(facet_of(n));
 				facet_poke(lab->net[n], facet_of(n), lab->now);
 				lab_run(lab, PN_MS(500));
 				for (unsigned k = 0; v && there && k < PARTS; k++)
 					CU_ASSERT_NOT_EQUAL(there->metric[k], 7);
+				for (unsigned k = 0; pn->told_base && k < PARTS; k++)
+					CU_ASSERT_NOT_EQUAL(far->metric[k], 7);
 			}
 	}
 	CU_ASSERT(void_ones > 0);
+	CU_ASSERT(inside_ones > 0);
 	done_sound();
 }
 

@@ -542,10 +542,26 @@ static void hub(uint64_t seed, int leaves)
 		tie(0, i);
 }
 
+/* As many facets as there must be, and no more */
+static void check_facets_for(void)
+{
+	for (uint32_t n = 1, room = 0, have = 0; n <= 1100; n++) {
+		if (room < n)
+			room += facet_adj_max(have++);
+		CU_ASSERT_EQUAL(facets_for(n), have);
+		CU_ASSERT_EQUAL(net_facets_of(n, 0), have);
+	}
+	CU_ASSERT_EQUAL(net_facets_of(0, 0), 1);
+	CU_ASSERT_EQUAL(net_facets_of(8, 5), 2);     /* an Ethernet counts as one */
+	/* and the record of a large hub has room for all of them */
+	CU_ASSERT(facets_for(1000) <= NET_ADDRS_MAX);
+}
+
 static void test_facets(void)
 {
 	struct net *net;
 
+	check_facets_for();
 	hub(1, 8);
 	CU_ASSERT(until_whole(PN_S(15)));
 	CU_ASSERT_EQUAL(net_facet_count(lab->net[0]), 1);
@@ -558,8 +574,6 @@ static void test_facets(void)
 	CU_ASSERT_EQUAL(facet_root(net, 0), facet_root(net, 1));
 	CU_ASSERT_EQUAL(net->ctl->facets[0].load, 8);
 	CU_ASSERT_EQUAL(net->ctl->facets[1].load, 2);
-	/* and the record of a large hub has room for all of them */
-	CU_ASSERT(net_facets_of(1000, 0) <= NET_ADDRS_MAX);
 	/* the facets are neighbours of one another */
 	for (uint32_t i = 0; i < adj_count(net); i++) {
 		const struct adj_pub *p = adj_peek(net, i);
@@ -570,6 +584,13 @@ static void test_facets(void)
 		CU_ASSERT_EQUAL(nb_facet(net, i)->index, p->facet);
 		CU_ASSERT(net->ctl->nbs[i].in_network);
 	}
+	done_sound();
+	hub(2, 22);
+	CU_ASSERT(until_whole(PN_S(15)));
+	net = lab->net[0];
+	CU_ASSERT_EQUAL_FATAL(net_facet_count(net), 4);
+	CU_ASSERT_EQUAL(net->ctl->facets[2].load, 5);
+	CU_ASSERT_EQUAL(net->ctl->facets[3].load, 1);
 	/* while networks merge two facets may have the same address in different ones */
 	net->ctl->facets[1].addr = net->ctl->facets[0].addr;
 	net->ctl->facets[1].root = 1;
