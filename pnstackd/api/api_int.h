@@ -220,12 +220,14 @@ struct filler_note {
  * struct held - A connection that waits for room in a program's backlog
  * @sid:	stream of a session, not answered yet; 0: it is of this node
  * @owner:	handle of the stream of this node
+ * @uid:	whose program it is that listens
  * @until:	then it is refused
  */
 struct held {
 	stream_id sid;
 	uint64_t owner;
 	uint16_t port;
+	uid_t uid;
 	struct pn_time until;
 };
 
@@ -415,6 +417,8 @@ struct listen_request {
 /** listener_new() - Return: the program's listening socket, the caller's (0 if it has one
  *  already); -errno */
 int listener_new(struct api *api, const struct listen_request *req, uint16_t *port);
+/** listener_uid() - whose program listens on that port; -1: nobody's */
+uid_t listener_uid(struct api *api, uint16_t port);
 /** listener_connect() - a connection to whoever listens
  *  @name: as the program shall see it: peer, ports, family
  *  @only: that listener, NULL: by port

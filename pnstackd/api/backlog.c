@@ -7,8 +7,10 @@
  * it connects later, and is not refused.  Programs rely on that, who listen with a backlog
  * of five and are called by twenty at once.  So the connection is kept here, in the order
  * of arrival at its port, and tried again; nobody tells when there is room in the backlog
- * of a Unix socket.  After HOLD_NS, or if HELD_MAX wait already, or HELD_PORT_MAX for the
- * same port, it is refused: a program that does not accept is not to cost others their place.
+ * of a Unix socket.  After HOLD_NS, or if HELD_PORT_MAX wait for the same port already, it
+ * is refused: a program that does not accept is not to cost others their place.  Nor is a
+ * user with many such programs: as many may wait for those of one user as there are places
+ * free (dynamic thresholds; Choudhury and Hahne, 1998), so that the next one always has some.
  *
  * Two kinds wait: a stream of a session that is not answered yet, and one of this node
  * whose program is still connecting.  Both are named by handles, so that they may end
@@ -37,21 +39,25 @@ bool backlog_busy(const struct api *api, uint16_t port)
 	return port_waits(api->held, api->held_count, port);
 }
 
-static size_t count_port(const struct api *api, uint16_t port)
+static bool has_place(const struct api *api, uint16_t port, uid_t uid)
 {
-	size_t i, n = 0;
+	size_t i, of_port = 0, of_user = 0;
 
-	for (i = 0; i < api->held_count; i++)
-		n += api->held[i].port == port;
-	return n;
+	for (i = 0; i < api->held_count; i++) {
+		of_port += api->held[i].port == port;
+		of_user += api->held[i].uid == uid;
+	}
+	return of_port < HELD_PORT_MAX && of_user < HELD_MAX - api->held_count;
 }
 
 bool backlog_hold(struct api *api, stream_id sid, uint64_t owner, uint16_t port)
 {
-	if (api->held_count >= HELD_MAX || count_port(api, port) >= HELD_PORT_MAX)
+	uid_t uid = listener_uid(api, port);
+
+	if (!has_place(api, port, uid))
 		return false;
 	api->held[api->held_count++] = (struct held){
-		.sid = sid, .owner = owner, .port = port,
+		.sid = sid, .owner = owner, .port = port, .uid = uid,
 		.until = pn_time_add(api->now, HOLD_NS),
 	};
 	api->held_at = pn_time_min(api->held_at, pn_time_add(api->now, TRY_NS));

@@ -149,6 +149,14 @@ static struct listener *pick(struct api *api, uint16_t port)
 	return chosen;
 }
 
+uid_t listener_uid(struct api *api, uint16_t port)
+{
+	for (const struct listener *l = *port_chain(api, port); l; l = l->port_next)
+		if (rank(api, l, port))
+			return l->cred.uid;
+	return (uid_t)-1;
+}
+
 /* Return: descriptor, -errno */
 static int connect_to(const struct listener *l, struct pn_wire_name *name)
 {

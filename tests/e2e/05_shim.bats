@@ -167,7 +167,13 @@ host()
 	ctl B --json counters | jq -e '.counters.api_refused_backlog_full == 0'
 }
 
+# One port of the same user, or many of another one
 @test "a program that does not accept costs others nothing" {
+	local -a ports=(7106) as=()
+	if [ "${PN_INSIDE-}" != "user namespace" ]; then
+		ports=(7106 7107 7108 7109 7110 7111)
+		as=(setpriv --reuid nobody --clear-groups)
+	fi
 	server shim 7105 python3 -u -c '
 import socket, time
 with socket.create_server(("::", 7105), family=socket.AF_INET6, backlog=1) as s:
@@ -176,17 +182,19 @@ with socket.create_server(("::", 7105), family=socket.AF_INET6, backlog=1) as s:
         with c:
             c.sendall(c.recv(3))
         time.sleep(0.01)'
-	spawn B idle.log timeout 60 "$PN_BUILD/pnrun" python3 -u -c '
+	spawn B idle.log timeout 60 "${as[@]}" "$PN_BUILD/pnrun" python3 -u -c '
 import socket, sys, time
-with socket.create_server(("::", 7106), family=socket.AF_INET6, backlog=1):
-    keep = []
-    for _ in range(600):
+keep = []
+for port in sys.argv[2:]:
+    keep.append(socket.create_server(("::", int(port)), family=socket.AF_INET6, backlog=1))
+for port in sys.argv[2:]:
+    for _ in range(600 // len(sys.argv[2:])):
         s = socket.socket(socket.AF_INET6)
         s.setblocking(False)
-        s.connect_ex((sys.argv[1], 7106))
+        s.connect_ex((sys.argv[1], int(port)))
         keep.append(s)
-    print("full", flush=True)
-    time.sleep(30)' "$(hit_of B)"
+print("full", flush=True)
+time.sleep(30)' "$(hit_of B)" "${ports[@]}"
 	wait_until 20 grep -q full idle.log
 	client shim python3 -c '
 import socket, sys, threading
