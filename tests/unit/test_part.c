@@ -204,12 +204,10 @@ static int beyond(int n, uint32_t adj)
 	return m;
 }
 
-/* What a node told before it began anew is void. */
-static void test_forgotten(void)
+/* For each two neighbours inside an area: what @n holds of the other about its sibling, and what
+ * the other holds of @n.  NULL where there was nothing to tell. */
+static void each_inside(void (*at)(int n, uint32_t adj, struct part_via *v, struct part_via *there))
 {
-	unsigned void_ones = 0;
-
-	chords(5);
 	for (int n = 0; n < lab->nodes; n++) {
 		const struct facet *f = facet_of(n);
 
@@ -217,25 +215,44 @@ static void test_forgotten(void)
 			for (unsigned i = 1; i + 1u < f->chain.n; i++) {
 				unsigned level = rec_of(n, i)->top;
 				int m = beyond(n, a);
-				struct part_via *v, *there;
 
-				if (!(lab->net[n]->ctl->nbs[a].inside >> i & 1))
-					continue;
-				v = heard(n, level, a);
-				there = heard(m, level, adj_to(m, n));
-				for (unsigned k = 0; v && there && k < PARTS; k++) {
-					void_ones += v->told[k] >= NET_METRIC_INF;
-					there->metric[k] = 7;
-					v->told[k] = NET_METRIC_INF;
-				}
-				lab->net[n]->ctl->part_nbs[a].want = true;
-				lab->net[n]->ctl->nbs[a].tx_dirty = true;
-				facet_poke(lab->net[n], facet_of(n), lab->now);
-				lab_run(lab, PN_MS(500));
-				for (unsigned k = 0; v && there && k < PARTS; k++)
-					CU_ASSERT_NOT_EQUAL(there->metric[k], 7);
+				if (lab->net[n]->ctl->nbs[a].inside >> i & 1)
+					at(n, a, heard(n, level, a), heard(m, level, adj_to(m, n)));
 			}
 	}
+}
+
+static unsigned void_ones, inside_ones;
+
+/* Whoever has told is looked at again */
+static void look(int n, uint32_t adj)
+{
+	lab->net[n]->ctl->nbs[adj].tx_dirty = true;
+	part_changed(facet_of(n));
+	facet_poke(lab->net[n], facet_of(n), lab->now);
+	lab_run(lab, PN_MS(500));
+}
+
+/* @n begins anew */
+static void forgotten(int n, uint32_t adj, struct part_via *v, struct part_via *there)
+{
+	for (unsigned k = 0; v && there && k < PARTS; k++) {
+		void_ones += v->told[k] >= NET_METRIC_INF;
+		there->metric[k] = 7;
+		v->told[k] = NET_METRIC_INF;
+	}
+	lab->net[n]->ctl->part_nbs[adj].want = true;
+	look(n, adj);
+	for (unsigned k = 0; v && there && k < PARTS; k++)
+		CU_ASSERT_NOT_EQUAL(there->metric[k], 7);
+}
+
+/* What a node told before it began anew is void. */
+static void test_forgotten(void)
+{
+	void_ones = 0;
+	chords(5);
+	each_inside(forgotten);
 	CU_ASSERT(void_ones > 0);
 	done_sound();
 }
@@ -269,48 +286,38 @@ static void test_again(void)
 	done_sound();
 }
 
+/* @n is asked, after what it told before it took that back */
+static void overtaken(int n, uint32_t adj, struct part_via *v, struct part_via *there)
+{
+	int m = beyond(n, adj);
+	struct part_nb *pn = &lab->net[n]->ctl->part_nbs[adj];
+	struct part_nb *far = &lab->net[m]->ctl->part_nbs[adj_to(m, n)];
+
+	for (unsigned k = 0; v && there && k < PARTS; k++)
+		if (v->told[k] >= NET_METRIC_INF) {
+			void_ones++;
+			there->metric[k] = 7;
+		}
+	for (unsigned k = 0; pn->told_base && k < PARTS; k++)
+		if (pn->told[k] >= NET_METRIC_INF) {
+			inside_ones++;
+			far->metric[k] = 7;
+		}
+	pn->again = true;
+	look(n, adj);
+	for (unsigned k = 0; v && there && k < PARTS; k++)
+		CU_ASSERT_NOT_EQUAL(there->metric[k], 7);
+	for (unsigned k = 0; pn->told_base && k < PARTS; k++)
+		CU_ASSERT_NOT_EQUAL(far->metric[k], 7);
+}
+
 /* Whoever asks to be told all again may still get what was told before the question came: where
  * there is no way any more it is told that as well, though it had been told so. */
 static void test_overtaken(void)
 {
-	unsigned void_ones = 0, inside_ones = 0;
-
+	void_ones = inside_ones = 0;
 	chords(5);
-	for (int n = 0; n < lab->nodes; n++) {
-		const struct facet *f = facet_of(n);
-
-		for_each_nb(lab->net[n], f, a)
-			for (unsigned i = 1; i + 1u < f->chain.n; i++) {
-				unsigned level = rec_of(n, i)->top;
-				int m = beyond(n, a);
-				struct part_nb *pn = &lab->net[n]->ctl->part_nbs[a];
-				struct part_nb *far = &lab->net[m]->ctl->part_nbs[adj_to(m, n)];
-				struct part_via *v, *there;
-
-				if (!(lab->net[n]->ctl->nbs[a].inside >> i & 1))
-					continue;
-				v = heard(n, level, a);
-				there = heard(m, level, adj_to(m, n));
-				for (unsigned k = 0; v && there && k < PARTS; k++)
-					if (v->told[k] >= NET_METRIC_INF) {
-						void_ones++;
-						there->metric[k] = 7;
-					}
-				for (unsigned k = 0; pn->told_base && k < PARTS; k++)
-					if (pn->told[k] >= NET_METRIC_INF) {
-						inside_ones++;
-						far->metric[k] = 7;
-					}
-				pn->again = true;
-				part_changed(facet_of(n));
-				facet_poke(lab->net[n], facet_of(n), lab->now);
-				lab_run(lab, PN_MS(500));
-				for (unsigned k = 0; v && there && k < PARTS; k++)
-					CU_ASSERT_NOT_EQUAL(there->metric[k], 7);
-				for (unsigned k = 0; pn->told_base && k < PARTS; k++)
-					CU_ASSERT_NOT_EQUAL(far->metric[k], 7);
-			}
-	}
+	each_inside(overtaken);
 	CU_ASSERT(void_ones > 0);
 	CU_ASSERT(inside_ones > 0);
 	done_sound();
