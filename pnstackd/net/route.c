@@ -442,7 +442,7 @@ static bool dest_on_chain(struct net *net, struct facet *f, struct dest *d, uint
 		return v != NULL;
 	}
 	if (inside && (!v || (v->direct && !direct))) {
-		/* it may have been inside before, and told, and been told; or told before we knew */
+		/* it may have been inside before, told and been told; or told before we knew */
 		v = want_again(net, f, d, adj);
 		if (!v)
 			return false;

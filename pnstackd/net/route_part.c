@@ -44,7 +44,7 @@
 #define PART_INSIDE 255u
 #define PART_AGAIN 1u
 #define ITEM_LEN (4 + 2 * PARTS)
-#define TOLD_UNKNOWN 255u        /* told_base: it may believe anything, and is told also of no way */
+#define TOLD_UNKNOWN 255u        /* told_base: it may believe anything: is told of no way, too */
 #define HOLD_NS PN_S(5)
 #define LOOK_NS PN_MS(100)       /* between two looks at all: what changes is told together */
 #define MARGIN (NET_COST_UNIT / 2) /* what changed by less is not told */

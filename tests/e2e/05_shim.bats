@@ -474,7 +474,8 @@ with socket.create_connection((sys.argv[1], 7101)) as s:
 	printf '#!%s -i\n' "$PWD/setuid" >script && chmod +x script
 	run -126 on A "$PN_BUILD/pnrun" ./script
 	[[ $output == *"setuid is setuid"* ]]
-	run -0 on A setpriv --no-new-privs "$PN_BUILD/pnrun" ./setuid sh -c 'grep -q libpnpreload /proc/$$/maps'
+	run -0 on A setpriv --no-new-privs "$PN_BUILD/pnrun" ./setuid \
+		sh -c 'grep -q libpnpreload /proc/$$/maps'
 	chown "$(id -u)" setuid && chmod u+s setuid
 	run -0 on A "$PN_BUILD/pnrun" ./setuid sh -c 'grep -q libpnpreload /proc/$$/maps'
 }
@@ -489,7 +490,8 @@ os.setxattr("able", "security.capability", struct.pack("<5I", 0x02000001, 1 << 1
 	run -0 on A "$PN_BUILD/pnrun" ./able true
 	run -126 on A setpriv --reuid nobody --clear-groups "$PN_BUILD/pnrun" ./able true
 	[[ $output == *"file capabilities"* ]]
-	run -0 on A setpriv --reuid nobody --clear-groups --no-new-privs "$PN_BUILD/pnrun" ./able true
+	run -0 on A setpriv --reuid nobody --clear-groups --no-new-privs \
+		"$PN_BUILD/pnrun" ./able true
 }
 
 # One byte of the header: the machine; and a loader that is not GNU's

@@ -230,9 +230,11 @@ static void test_names(void)
 		{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.pn.alt", NAME_BAD },
 		{ "2001:21::1", NAME_HIT }, { "2001:20::1", NAME_BAD },
 		{ "1.2.0.0.1.0.0.2.ip6.arpa", NAME_BAD }, { "2.0.0.1.0.0.2.IP6.ARPA.", NAME_BAD },
-		{ "3.0.0.1.0.0.2.ip6.arpa", NAME_FOREIGN }, { "12.0.0.1.0.0.2.ip6.arpa", NAME_FOREIGN },
+		{ "3.0.0.1.0.0.2.ip6.arpa", NAME_FOREIGN },
+		{ "12.0.0.1.0.0.2.ip6.arpa", NAME_FOREIGN },
 		{ "1.0.19.198.in-addr.arpa", NAME_BAD }, { "18.198.in-addr.arpa", NAME_BAD },
-		{ "1.0.118.198.in-addr.arpa", NAME_FOREIGN }, { "1.0.20.198.in-addr.arpa", NAME_FOREIGN },
+		{ "1.0.118.198.in-addr.arpa", NAME_FOREIGN },
+		{ "1.0.20.198.in-addr.arpa", NAME_FOREIGN },
 	};
 	uint8_t out[16];
 	size_t i;
