@@ -57,6 +57,9 @@ struct sa_dest;
 /** dns_connected() - A socket of libc's is connected to @dest; it may be the DNS's */
 void dns_connected(int fd, const struct sa_dest *dest);
 
+/** dns_is_client() - Is it connected to the DNS? */
+bool dns_is_client(int fd);
+
 /** dns_dup() - What is known of @from holds for @to as well */
 void dns_dup(int from, int to);
 

@@ -31,7 +31,7 @@
 
 static _Atomic uint8_t dns_bits[FD_MAX / 8];
 
-static bool is_dns(int fd)
+bool dns_is_client(int fd)
 {
 	return fd >= 0 && (unsigned int)fd < FD_MAX &&
 	       atomic_load_explicit(&dns_bits[fd / 8], memory_order_relaxed) >> fd % 8 & 1;
@@ -41,7 +41,7 @@ static void set_dns(int fd, bool on)
 {
 	uint8_t bit = (uint8_t)(1u << fd % 8);
 
-	if (fd < 0 || (unsigned int)fd >= FD_MAX || on == is_dns(fd))
+	if (fd < 0 || (unsigned int)fd >= FD_MAX || on == dns_is_client(fd))
 		return;
 	if (on)
 		atomic_fetch_or(&dns_bits[fd / 8], bit);
@@ -62,7 +62,7 @@ void dns_connected(int fd, const struct sa_dest *dest)
 
 void dns_dup(int from, int to)
 {
-	set_dns(to, is_dns(from));
+	set_dns(to, dns_is_client(from));
 }
 
 static bool is_about_ours(const uint8_t *msg, size_t len)
@@ -94,7 +94,7 @@ bool dns_is_leak(int fd, const struct sa_dest *dest, const struct msghdr *msg)
 	uint8_t head[DNS_LOOK];
 	size_t len;
 
-	if (!(dest ? is_server(dest) : is_dns(fd)) || !shim()->on || !msg->msg_iov)
+	if (!(dest ? is_server(dest) : dns_is_client(fd)) || !shim()->on || !msg->msg_iov)
 		return false;
 	len = gather(msg, head);
 	if (!is_about_ours(head, len) &&
@@ -109,5 +109,5 @@ bool dns_buf_is_leak(int fd, const void *buf, size_t n)
 	struct iovec iov = { (void *)(uintptr_t)buf, n };
 	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	return is_dns(fd) && dns_is_leak(fd, NULL, &msg);
+	return dns_is_client(fd) && dns_is_leak(fd, NULL, &msg);
 }

@@ -11,6 +11,8 @@
  */
 #include "shim/libpnpreload/shim.h"
 
+#include "shim/libpnpreload/names.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -181,10 +183,11 @@ static bool call_process(long number, const long a[6], long *ret)
 static bool is_foreign(long number, const long a[6])
 {
 	switch (number) {
-	case SYS_read:
-	case SYS_readv:
 	case SYS_write:
 	case SYS_writev:
+		return !fd_peek(INT(0)) && !dns_is_client(INT(0));
+	case SYS_read:
+	case SYS_readv:
 	case SYS_close:
 	case SYS_fcntl:
 	case SYS_ioctl:
