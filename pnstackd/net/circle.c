@@ -16,8 +16,13 @@
  * the hop limit is the same.  (A liar may set the hop limit as he likes; therefore any
  * other one counts, not only a lower one.)
  *
- * What follows is between that neighbour and that sibling: the route which the packet took is
- * shunned, which means that it costs SHUN_COST more, for HOLD_NS at first, and twice as
+ * What follows is between that neighbour and that sibling.  At first the route which the packet
+ * took is suspected: what came back does not take it again.  If packets still come back after
+ * PATIENCE_NS it is shunned; who tells the truth had news by then.  (Not at once: that a route
+ * is shunned is news as well, and while it spreads more packets go round.  On a ring under load
+ * that did not end.)  One that was shunned before is so at once.
+ *
+ * A route that is shunned costs SHUN_COST more, for HOLD_NS at first, and twice as
  * long each time, up to HOLD_SHIFT_MAX doublings; what was not needed for FORGET_NS is
  * forgotten.  That route is the last resort then, for us and for whom we tell; if all others are
  * unfeasible, newer sequence numbers are asked for.  A neighbour with LIAR_ROUTES of them that
@@ -25,7 +30,7 @@
  * longer, of leaders neither: an honest one would have mended them meanwhile.
  *
  * The packet itself goes on by another way.  If there is none it goes back to whom it came
- * from first, with a flag that says so (fwd_back() in fwd.c), who shuns us for that
+ * from first, with a flag that says so (fwd_back() in fwd.c), who suspects us for that
  * sibling, and does likewise: a search in depth, which finds a way around liars who
  * believe each other, and where it ends at last the source is told.  Only who shares the area,
  * and so looks for the same sibling, is asked like that.  Each return costs a share of the
@@ -64,6 +69,8 @@
 #define SHUNS_MIN 16                 /* within these bounds, powers of two */
 #define SHUNS_MAX 128
 #define SHUN_PROBES 4
+#define PATIENCE_NS PN_MS(500)
+#define SUSPECT_NS PN_S(3)
 #define HOLD_NS PN_S(1)
 #define HOLD_SHIFT_MAX 6
 #define LIAR_ROUTES 3                /* shunned at once, again: all of them are */
@@ -87,10 +94,11 @@ struct shun {
 	uint32_t key;                /* hash of the line of our area whose sibling the route
 	                                leads to, and of the neighbour; 0 free */
 	uint32_t until;              /* in units */
+	uint32_t since;              /* first of the returns that it is, or may be, shunned for */
 	uint16_t adj;
 	uint8_t times;               /* in a row */
-	bool on;
-	bool all;                    /* all of its routes */
+	bool on : 1;
+	bool all : 1;                /* all of its routes */
 };
 
 struct circle {
@@ -234,6 +242,18 @@ static void shun_end(struct net *net, struct shun *s, struct pn_time now)
 	shun_changed(net, s->adj, now);
 }
 
+/* Packets that came back by it lately are not sent there again, whether it is shunned or not. */
+static bool shun_suspects(const struct shun *s, struct pn_time now)
+{
+	return units(now) - s->since <= SUSPECT_NS >> UNIT_SHIFT;
+}
+
+/* It was shunned before, and that is not forgotten. */
+static bool shun_again(const struct shun *s, struct pn_time now)
+{
+	return s->times && (uint32_t)(units(now) - s->until) <= FORGET_NS >> UNIT_SHIFT;
+}
+
 /* That one, or room for it: the place of the one that ends soonest, or has ended */
 static struct shun *shun_have(struct net *net, uint64_t area, uint32_t adj, struct pn_time now)
 {
@@ -248,7 +268,7 @@ static struct shun *shun_have(struct net *net, uint64_t area, uint32_t adj, stru
 			s = shun_at(net, key, i);
 	shun_end(net, s, now);
 	*s = (struct shun){ .key = key, .adj = (uint16_t)adj, .all = area == ALL,
-			    .until = units(now) };
+			    .until = units(now), .since = units(now) - UINT16_MAX };
 	return s;
 }
 
@@ -266,7 +286,7 @@ static void shun(struct net *net, uint64_t area, uint32_t adj, uint64_t hold_ns,
 
 	if (s->on)
 		return;                  /* what came back left before */
-	if ((uint32_t)(units(now) - s->until) > FORGET_NS >> UNIT_SHIFT)
+	if (!shun_again(s, now))
 		s->times = 0;
 	hold_ns <<= s->times;
 	s->on = true;
@@ -295,19 +315,30 @@ static void blame(struct net *net, uint16_t facet, unsigned level, uint32_t adj,
 		  struct pn_time now)
 {
 	uint64_t area = route_sibling_line(net, facet, level);
+	struct shun *s;
 
 	if (!area || !adj_at(net, adj))
 		return;
+	s = shun_have(net, area, adj, now);
+	if (!shun_suspects(s, now))
+		s->since = units(now);
+	if (!shun_again(s, now) && units(now) - s->since < PATIENCE_NS >> UNIT_SHIFT)
+		return;                  /* news may be under way yet */
 	shun(net, area, adj, HOLD_NS, now);
 	if (shun_count(net, adj, now) >= LIAR_ROUTES)
 		shun(net, ALL, adj, LIAR_HOLD_NS, now);
 }
 
-void circle_rule_out(const struct net *net, struct fwd_hop *hop)
+void circle_rule_out(const struct net *net, struct fwd_hop *hop, struct pn_time now)
 {
+	uint64_t area;
+	const struct shun *s;
+
 	if (hop->verdict != FWD_SEND || hop->shortcut || hop->level == 0)
 		return;
-	if (!circle_shuns(net, route_sibling_line(net, hop->facet, hop->sibling), hop->adj))
+	area = route_sibling_line(net, hop->facet, hop->sibling);
+	s = shun_find(net, area, hop->adj);
+	if (!circle_shuns(net, area, hop->adj) && !(s && shun_suspects(s, now)))
 		return;
 	hop->verdict = FWD_NO_ROUTE;
 	hop->level = hop->sibling;

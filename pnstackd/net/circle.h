@@ -37,7 +37,7 @@ void circle_note(struct net *net, uint32_t from, const struct net_hdr *hdr, uint
 bool circle_shuns(const struct net *net, uint64_t area, uint32_t adj);
 
 /** circle_rule_out() - where a packet that came back would go next: no such route after all */
-void circle_rule_out(const struct net *net, struct fwd_hop *hop);
+void circle_rule_out(const struct net *net, struct fwd_hop *hop, struct pn_time now);
 
 /** circle_request() - a request for a newer sequence number is about to be sent on
  *  Return: how often it was, just now */

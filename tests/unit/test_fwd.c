@@ -590,6 +590,47 @@ static void a_detour_is_no_circle(void)
 	w_end();
 }
 
+/* A packet of ours left by neighbour 1 and is back.  Return: whether what it used is shunned now */
+static bool shunned_after_return(uint32_t hash)
+{
+	note(hash, 0);
+	CU_ASSERT(is_back(hash, 50, 0));
+	return circle_shuns(w_net(1), route_sibling_line(w_net(1), 0, 0), 1);
+}
+
+/* Would what came back be sent that way again? */
+static bool ruled_out(void)
+{
+	struct fwd_hop hop = { .verdict = FWD_SEND, .adj = 1, .level = 1 };
+
+	circle_rule_out(w_net(1), &hop, w.now);
+	return hop.verdict == FWD_NO_ROUTE;
+}
+
+/* News of a way that is none may be under way yet; if it does not come the way is shunned. */
+static void who_goes_round_is_suspected_first(void)
+{
+	w_line(3);
+	w_start(1, 16, 16);
+	CU_ASSERT(!ruled_out());
+	CU_ASSERT(!shunned_after_return(5));
+	CU_ASSERT(ruled_out());
+	w_run(PATIENCE_NS - PN_MS(2));
+	CU_ASSERT(!shunned_after_return(7));
+	w_run(PN_MS(4));
+	CU_ASSERT(shunned_after_return(9));
+	w_run(HOLD_NS);
+	circle_expire(w_net(1), w.now);
+	w_run(SUSPECT_NS);
+	CU_ASSERT(!ruled_out());
+	CU_ASSERT(shunned_after_return(11));     /* again: at once, */
+	w_run(2 * HOLD_NS);
+	circle_expire(w_net(1), w.now);
+	w_run(FORGET_NS);
+	CU_ASSERT(!shunned_after_return(13));    /* until it is forgotten */
+	w_end();
+}
+
 /* The neighbour has been moved to another facet of ours meanwhile. */
 static void a_shun_ends_where_it_stands(void)
 {
@@ -695,6 +736,7 @@ static CU_TestInfo tests[] = {
 	{ "repetition is no circle", repetition_is_no_circle },
 	{ "a detour is no circle", a_detour_is_no_circle },
 	{ "the table of packets gives way", the_table_gives_way },
+	{ "who goes round is suspected first", who_goes_round_is_suspected_first },
 	{ "a shun ends where its neighbour stands by then", a_shun_ends_where_it_stands },
 	{ "the other kind of route is no circle", plain_is_no_circle },
 	{ "next hop", next_hop },
