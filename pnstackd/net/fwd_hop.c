@@ -46,7 +46,8 @@
  * child, then the next lower level follows.  Levels above L are not looked at
  * again: a count that differs between two nodes cannot turn the packet back.  A
  * level without sibling counts as arrived, so the walk always ends at a node.  A walk
- * inside one area begins as if that area had been picked.
+ * inside one area begins as if that area had been picked.  A hub that has another facet in the
+ * child that was picked has arrived there.
  */
 #include "pnstackd/net/fwd.h"
 #include "pnstackd/net/nbhd.h"
@@ -246,6 +247,20 @@ static int hop_key_level(const struct net *net, uint16_t facet, uint64_t key, un
 	return -1;
 }
 
+/* A hub has another facet in the sibling at @level: the packet is there at no cost, whether there is
+ * an adjacency between the two or not.  Return: -1: no facet there */
+static int hop_own_facet(const struct net *net, uint16_t facet, unsigned level)
+{
+	uint64_t own = facet_addr(net, facet);
+
+	for (unsigned f = 0; f < facet_max(net); f++)
+		if (f != facet && facet_live(net, (uint16_t)f) &&
+		    (own ^ facet_addr(net, (uint16_t)f)) >> level == 1 &&
+		    facet_root(net, (uint16_t)f) == facet_root(net, facet))
+			return (int)f;
+	return -1;
+}
+
 struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struct net_hdr *hdr,
 			      uint32_t from)
 {
@@ -255,7 +270,7 @@ struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struc
 
 	for (unsigned round = hop_rounds(net); round > 0; round--) {
 		const struct adj_pub *a;
-		int k = hop_key_level(net, facet, hdr->dst, level, &bit);
+		int k = hop_key_level(net, facet, hdr->dst, level, &bit), there;
 
 		hop.facet = facet;
 		if (k < 0) {
@@ -264,6 +279,12 @@ struct fwd_hop fwd_decide_key(const struct net *net, uint16_t facet, const struc
 		}
 		level = (unsigned)k;
 		hop.level = hop.sibling = (uint8_t)level;
+		there = hop_own_facet(net, facet, level);
+		if (there >= 0) {
+			facet = (uint16_t)there;
+			from = FWD_ADJ_NONE;
+			continue;
+		}
 		hop.flags = (uint8_t)((hdr->flags & ~NET_HDR_F_KEY_BIT) |
 				      (bit ? NET_HDR_F_KEY_BIT : 0));
 		a = hop_sibling(net, facet, level, hdr->flow, from, &hop.alternate);

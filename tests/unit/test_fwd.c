@@ -337,6 +337,34 @@ static void key_walks_meet(void)
 	}
 }
 
+/* Of two facets of a hub one may be in the sibling where the walk of the other goes next. */
+static void key_walks_pass_hubs(void)
+{
+	unsigned sent = 0;
+
+	for (uint64_t seed = 1; seed <= GRAPHS; seed++) {
+		w_random_graph(seed, 40, (unsigned)(seed % 20), 5);
+		w_start(seed, 16, 16);
+		for (unsigned i = 0; i < 200; i++) {
+			struct w_node *n = w.node[w_random() % w.nodes];
+			uint16_t facet = (uint16_t)(w_random() % n->facets);
+			struct net_hdr hdr = { 0 };
+			struct fwd_hop hop;
+
+			fwd_key_start(&n->net, facet, w_random(), 64, &hdr);
+			hop = fwd_decide_key(&n->net, facet, &hdr, FWD_ADJ_NONE);
+			if (hop.verdict != FWD_SEND)
+				continue;
+			sent++;
+			for (uint16_t f = 0; f < n->facets; f++)
+				CU_ASSERT_NOT_EQUAL((facet_addr(&n->net, f) ^
+						     facet_addr(&n->net, hop.facet)) >> hop.level, 1);
+		}
+		w_end();
+	}
+	CU_ASSERT(sent > 50 * GRAPHS);
+}
+
 /* Load follows size: a node with one facet anchors its share of the keys, also
  * where the tree is lopsided. */
 static void key_load(void)
@@ -724,6 +752,7 @@ static CU_TestInfo tests[] = {
 	{ "plain until it is nearer", plain_until_nearer },
 	{ "detours rise", detours_rise },
 	{ "key walks meet", key_walks_meet },
+	{ "key walks pass hubs", key_walks_pass_hubs },
 	{ "key load follows size", key_load },
 	{ "key walks end whatever the counts", key_walks_end_whatever_the_counts },
 	{ "delivery", delivery },
