@@ -18,7 +18,10 @@
  *    feasible routes are used, so there is no loop;
  *  - when only unfeasible ones are left, or the one in use is about to become so, the source is
  *    asked for a newer number (3.8.1.2); the request follows the selected routes towards it;
- *  - what is gone is retracted at once (metric NET_METRIC_INF).
+ *  - what is gone is retracted at once (metric NET_METRIC_INF); what only became dearer than
+ *    may be believed, and nothing else is there, waits RISE_NS for the newer number.  What was told
+ *    before stands meanwhile: others go by its number.  (Otherwise a border
+ *    link that costs a little more takes the route away from a whole area for a moment.)
  * A border's own direct neighbours in the sibling are vias as well, with the border
  * as the source and nothing to be compared: they cannot loop.  If these get dearer it tells so
  * under a new number.
@@ -39,6 +42,7 @@
 
 #define HOLD_NS PN_S(2)          /* so long must a slightly better route stay better, */
 #define HOLD_MARGIN (NET_COST_UNIT * 3 / 4) /* which is one that is better by less than this */
+#define RISE_NS PN_MS(400)
 #define FLOOR_NS PN_S(10)
 #define SHUN_COST (1024 * NET_COST_UNIT)
 #define BEATS_MISSED 4           /* at most a factor of four of silence */
@@ -274,6 +278,25 @@ static bool hold_on(struct net *net, struct facet *f, struct dest *d, const stru
 	return true;
 }
 
+/* The route in use became dearer, no more, and there is no other one: what was told stands until the
+ * source has answered with a newer number.  Return: so it is */
+static bool rise_waits(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
+{
+	const struct via *v = d->selected ? via_at(net, d->selected) : NULL;
+	struct pn_time end = pn_time_add(now, RISE_NS);
+
+	if (!v || v->direct || !via_heard(f, v) || v->metric >= SHUN_COST || via_last_resort(v) ||
+	    d->fd[0].router != v->router || d->fd[0].seqno != v->seqno ||
+	    pn_time_due(d->switch_at, now)) {
+		d->switch_at = PN_TIME_NEVER;
+		return false;
+	}
+	d->switch_at = pn_time_min(d->switch_at, end);
+	facet_poke(net, f, d->switch_at);
+	route_request(net, f, d, now);
+	return true;
+}
+
 /* Choose the best feasible route; the one in use stays among equals. */
 static void dest_select(struct net *net, struct facet *f, struct dest *d, struct pn_time now)
 {
@@ -296,6 +319,8 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 			best_total = total;
 		}
 	}
+	if (!best && rise_waits(net, f, d, now))
+		return;
 	if (d->selected && hold_on(net, f, d, via_at(net, d->selected), best_total, now)) {
 		best = via_at(net, d->selected);
 		best_total = route_via_total(net, best);

@@ -165,6 +165,43 @@ static void test_refresh(void)
 	done();
 }
 
+/* A route in use that is unfeasible all of a sudden, since it became dearer, is lost only if its source
+ * does not answer. */
+static void test_rise(void)
+{
+	int x = 1, y = 2, ax;
+	struct dest *d = any_star(&x, &y);
+	uint16_t cost = (uint16_t)nb_cost(lab->net[0], adj_to(0, x));
+	uint64_t asked;
+
+	ax = (int)adj_to(0, x);
+	tell(0, x, d, 10, 100);
+	tell(0, y, d, 10, NET_METRIC_INF);
+	lab_run(lab, PN_S(1));
+	asked = counter(0, "route_requests");
+	tell(0, x, d, 10, (uint16_t)(100 + cost));
+	CU_ASSERT_EQUAL(counter(0, "route_requests"), asked + 1);
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	CU_ASSERT_EQUAL(d->metric, 100 + cost);          /* as told before */
+	route_duties(lab->net[0], facet_of(0), pn_time_add(lab->now, PN_MS(399)));
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	route_duties(lab->net[0], facet_of(0), pn_time_add(lab->now, PN_MS(401)));
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	CU_ASSERT_EQUAL(d->metric, NET_METRIC_INF);
+	tell(0, x, d, 11, 100);
+	tell(0, x, d, 11, (uint16_t)(100 + cost));
+	CU_ASSERT_EQUAL(d->metric, 100 + cost);
+	tell(0, x, d, 12, (uint16_t)(100 + cost));       /* the answer */
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	CU_ASSERT_EQUAL(d->metric, 100 + 2 * cost);
+	CU_ASSERT(pn_time_is_never(d->switch_at));
+	tell(0, x, d, 12, (uint16_t)(100 + 2 * cost));
+	CU_ASSERT_EQUAL(d->metric, 100 + 2 * cost);
+	tell(0, x, d, 12, NET_METRIC_INF);               /* that is no rise */
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	done();
+}
+
 /* A border whose own link gets dearer tells so under a new number: nobody need starve. */
 static void test_border_cost(void)
 {
@@ -709,6 +746,7 @@ static void test_other_source(void)
 static CU_TestInfo tests[] = {
 	{ "feasibility", test_feasible },
 	{ "asked for in time", test_refresh },
+	{ "dearer all of a sudden", test_rise },
 	{ "a border's link gets dearer", test_border_cost },
 	{ "a little better waits", test_hold },
 	{ "the leader alone is the source", test_wrong_source },
