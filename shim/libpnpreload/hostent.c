@@ -6,6 +6,7 @@
 #include "libpeernet/base/pn_assert.h"
 
 #include <arpa/inet.h>
+#include <arpa/nameser.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -41,13 +42,43 @@ static bool is_reverse(const char *name)
 	return false;
 }
 
-enum name_kind name_kind_of(const char *name, uint8_t hit[16])
+/* The character that an escape stands for, behind its backslash: \DDD or \X (RFC 1035, 5.1).  One
+ * that is malformed is taken for \X, since not all resolvers refuse it. */
+static char escaped(const char **at)
+{
+	const char *p = *at;
+	unsigned int value = 0;
+	size_t i;
+
+	for (i = 0; i < 3 && p[i] >= '0' && p[i] <= '9'; i++)
+		value = value * 10 + (unsigned int)(p[i] - '0');
+	if (i < 3 || value > UINT8_MAX) {
+		*at += *p ? 1 : 0;
+		return *p;
+	}
+	*at += i;
+	return value ? (char)value : '?';	/* 0 is no end */
+}
+
+/* Return: false if it is too long for any resolver */
+static bool unescape(const char *name, char out[NS_MAXDNAME])
+{
+	size_t len = 0;
+
+	while (*name && len < NS_MAXDNAME - 1) {
+		char c = *name++;
+
+		out[len++] = c == '\\' ? escaped(&name) : c;
+	}
+	out[len] = '\0';
+	return !*name;
+}
+
+static enum name_kind plain_kind_of(const char *name, uint8_t hit[16])
 {
 	struct in6_addr in6;
 	struct pn_name n;
 
-	if (!name)
-		return NAME_FOREIGN;
 	if (inet_pton(AF_INET6, name, &in6) == 1) {
 		if (!pn_is_orchid(in6.s6_addr))
 			return NAME_FOREIGN;
@@ -59,6 +90,20 @@ enum name_kind name_kind_of(const char *name, uint8_t hit[16])
 	if (n.kind != PN_NAME_FOREIGN)
 		return NAME_OURS;
 	return ends_in_suffix(name) || is_reverse(name) ? NAME_BAD : NAME_FOREIGN;
+}
+
+enum name_kind name_kind_of(const char *name, uint8_t hit[16])
+{
+	char plain[NS_MAXDNAME];
+	uint8_t unused[16];
+
+	if (!name)
+		return NAME_FOREIGN;
+	if (!strchr(name, '\\'))
+		return plain_kind_of(name, hit);
+	/* The DNS would be asked for what the escapes stand for; none of ours needs any */
+	return unescape(name, plain) && plain_kind_of(plain, unused) == NAME_FOREIGN ?
+	       NAME_FOREIGN : NAME_BAD;
 }
 
 int name_eai(int err)

@@ -15,7 +15,7 @@ enum name_kind {
 };
 
 /** name_kind_of() - Whose is this name?
- * @name:	May be NULL: foreign
+ * @name:	May be NULL: foreign.  May have escapes as in the DNS's files; one of ours is then bad
  * @hit:	Set if NAME_HIT
  */
 enum name_kind name_kind_of(const char *name, uint8_t hit[16]);

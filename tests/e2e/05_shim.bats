@@ -258,6 +258,9 @@ has_trapped()
 	for call in 'res_querydomain(b"nobody", b"pn.alt", 1, 28, buf, 512)' \
 		'__res_querydomain(b"nobody.pn", b"alt", 1, 28, buf, 512)' \
 		'res_query(b"nobody.pn.alt", 1, 28, buf, 512)' \
+		'res_query(b"nobody.p\\110.alt", 1, 28, buf, 512)' \
+		'res_search(b"nobody.\\p\\n.alt", 1, 28, buf, 512)' \
+		'__res_querydomain(b"nobody.p\\110", b"alt", 1, 28, buf, 512)' \
 		'getaddrinfo_a(0, (ctypes.c_void_p * 1)(ctypes.addressof(one)), 1, None)'; do
 		run on A timeout 20 "$PN_BUILD/pnrun" python3 -c "
 import ctypes
@@ -268,6 +271,8 @@ print(libc.$call, libc.gai_error(one))"
 		echo "$call: $output"
 		[[ $output =~ ^(-1|0 -2)( |$) ]]
 	done
+	run on A timeout 20 "$PN_BUILD/pnrun" getent ahosts 'nobody.p\110.alt'
+	[ "$status" -eq 2 ]
 	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$PN_ROOT/tests/e2e/resolver.py" send nobody.pn.alt 28
 	[ "$output" = "3 -" ]
 	# c-ares has sockets of its own

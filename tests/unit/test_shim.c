@@ -235,12 +235,26 @@ static void test_names(void)
 		{ "1.0.19.198.in-addr.arpa", NAME_BAD }, { "18.198.in-addr.arpa", NAME_BAD },
 		{ "1.0.118.198.in-addr.arpa", NAME_FOREIGN },
 		{ "1.0.20.198.in-addr.arpa", NAME_FOREIGN },
+		{ "web.p\\110.alt", NAME_BAD }, { "web.\\080\\N.ALT.", NAME_BAD },
+		{ "web\\046pn.alt", NAME_BAD }, { "\\000.pn.alt", NAME_BAD },
+		{ "\\1web.pn.alt", NAME_BAD }, { "\\999web.pn.al\\t", NAME_BAD },
+		{ "2001:21:\\:1", NAME_BAD }, { "\\050.0.0.1.0.0.2.ip6.arpa", NAME_BAD },
+		{ "exam\\112le.org", NAME_FOREIGN }, { "web.p\\1100.alt", NAME_FOREIGN },
+		{ "web.p\\010.alt", NAME_FOREIGN }, { "web.pn.alt\\000", NAME_FOREIGN },
+		{ "example.org\\", NAME_FOREIGN }, { "\\", NAME_FOREIGN },
 	};
+	char *too_long = malloc(3001);
 	uint8_t out[16];
 	size_t i;
 
 	for (i = 0; i < PN_ARRAY_LEN(cases); i++)
 		CU_ASSERT_EQUAL(name_kind_of(cases[i].name, out), cases[i].kind);
+	for (i = 0; i < 3000; i++)
+		too_long[i] = i % 2 ? 'a' : '\\';
+	too_long[3000] = '\0';
+	CU_ASSERT_EQUAL(name_kind_of(too_long, out), NAME_BAD);
+	CU_ASSERT_EQUAL(name_kind_of(too_long + 1000, out), NAME_FOREIGN);
+	free(too_long);
 	CU_ASSERT_EQUAL(name_kind_of(NULL, out), NAME_FOREIGN);
 	CU_ASSERT_EQUAL(name_eai(0), 0);
 	CU_ASSERT_EQUAL(name_eai(ENETDOWN), EAI_AGAIN);
