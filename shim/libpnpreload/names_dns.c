@@ -11,7 +11,9 @@
  * behind does no harm, since what it makes us look at is not refused unless it is such a question.
  *
  * A stream has two bytes of length before each message (RFC 1035, 4.2.2), which may be sent
- * together with it or alone.
+ * together with it or alone, or together with messages before and behind.  Each write is looked at
+ * for itself: what an earlier one has begun, within a length or a message, is not known, and the
+ * messages behind it in the same write are not found.
  */
 #include "shim/libpnpreload/shim.h"
 
@@ -75,30 +77,53 @@ static bool is_about_ours(const uint8_t *msg, size_t len)
 	       !name_is_foreign(name);
 }
 
-/* The beginning, in one piece.  Return: bytes of it */
-static size_t gather(const struct msghdr *msg, uint8_t out[DNS_LOOK])
+/* What is from the byte @at on, in one piece.  Return: bytes of it, no more than are looked at */
+static size_t gather(const struct msghdr *msg, size_t at, uint8_t out[DNS_LOOK])
 {
 	size_t len = 0, n;
 
 	for (size_t i = 0; i < msg->msg_iovlen && len < DNS_LOOK; i++) {
-		n = pn_min(msg->msg_iov[i].iov_len, DNS_LOOK - len);
-		if (n)
-			memcpy(out + len, msg->msg_iov[i].iov_base, n);
+		const struct iovec *iov = &msg->msg_iov[i];
+
+		if (at >= iov->iov_len) {
+			at -= iov->iov_len;
+			continue;
+		}
+		n = pn_min(iov->iov_len - at, DNS_LOOK - len);
+		memcpy(out + len, (const uint8_t *)iov->iov_base + at, n);
 		len += n;
+		at = 0;
 	}
 	return len;
+}
+
+/* Messages with their lengths, from the start.  One that is too short is no DNS, and ends them. */
+static bool has_one_about_ours(const struct msghdr *msg)
+{
+	uint8_t head[DNS_LOOK];
+	size_t at = 0, len, message, count;
+
+	for (count = 0; count < DNS_MESSAGES_MAX; count++) {
+		len = gather(msg, at, head);
+		message = len < DNS_LEN ? 0 : (size_t)head[0] << 8 | head[1];
+		if (message < NS_HFIXEDSZ)
+			return false;
+		if (is_about_ours(head + DNS_LEN, len - DNS_LEN))
+			return true;
+		at += DNS_LEN + message;
+	}
+	/* Nobody asks so much at once; but if somebody does, nothing gets through unseen */
+	return gather(msg, at, head);
 }
 
 bool dns_is_leak(int fd, const struct sa_dest *dest, const struct msghdr *msg)
 {
 	uint8_t head[DNS_LOOK];
-	size_t len;
 
-	if (!(dest ? is_server(dest) : dns_is_client(fd)) || !shim()->on || !msg->msg_iov)
+	if (!(dest ? is_server(dest) : dns_is_client(fd)) || !shim()->on || !msg->msg_iov ||
+	    msg->msg_iovlen > IOV_MAX_SHIM)	/* which the kernel refuses */
 		return false;
-	len = gather(msg, head);
-	if (!is_about_ours(head, len) &&
-	    (len < DNS_LEN || !is_about_ours(head + DNS_LEN, len - DNS_LEN)))
+	if (!is_about_ours(head, gather(msg, 0, head)) && !has_one_about_ours(msg))
 		return false;
 	trace(fd, "a question to the DNS about a name of PeerNet's: refused");
 	return true;

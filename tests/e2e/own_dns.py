@@ -39,12 +39,11 @@ def serve(path):
 
     def one(conn):
         msg = b""
-        while len(msg) < 2 or len(msg) < 2 + struct.unpack(">H", msg[:2])[0]:
-            more = conn.recv(1000)
-            if not more:
-                return
+        while more := conn.recv(1000):
             msg += more
-        print("tcp", name_in(msg[2:]), file=out)
+            while len(msg) >= 2 and len(msg) >= 2 + struct.unpack(">H", msg[:2])[0]:
+                print("tcp", name_in(msg[2:]), file=out)
+                msg = msg[2 + struct.unpack(">H", msg[:2])[0]:]
 
     def streams():
         while True:
@@ -82,6 +81,8 @@ def whole(msg):
     return struct.pack(">H", len(msg)) + msg
 
 
+FIRST = whole(question("first.example"))  # of another name, before the one that is asked for
+
 WAYS = {
     "send": lambda m: connected().send(m),
     "sendto": lambda m: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(m, SERVER),
@@ -96,6 +97,9 @@ WAYS = {
     "dup": lambda m: by_fd(lambda fd: os.write(os.dup(fd), m)),
     "stream": lambda m: connected(socket.SOCK_STREAM).sendall(whole(m)),
     "stream in two": lambda m: in_two(connected(socket.SOCK_STREAM), m),
+    "stream second": lambda m: connected(socket.SOCK_STREAM).sendall(FIRST + whole(m)),
+    "stream third": lambda m: connected(socket.SOCK_STREAM).sendmsg(
+        [FIRST[:20], FIRST[20:] + FIRST, b"", whole(m)[:15], whole(m)[15:]]),
 }
 
 
