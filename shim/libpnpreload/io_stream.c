@@ -126,8 +126,11 @@ static ssize_t stream_sendmsg(struct sock *s, int fd, const struct msghdr *msg, 
 	if (flags & MSG_FASTOPEN && m.msg_name && s->state != SOCK_CONNECTED) {
 		if (connect_inner(fd, m.msg_name, m.msg_namelen) && errno != EINPROGRESS)
 			return -1;
-		if (!fd_peek(fd))
+		if (!fd_peek(fd)) {	/* the kernel's now */
+			if (dns_is_leak(fd, NULL, msg))
+				return fail(ECONNREFUSED);
 			err = -1;
+		}
 	}
 	flags &= ~(MSG_FASTOPEN | MSG_OOB);
 	if (!err)

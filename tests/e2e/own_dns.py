@@ -97,6 +97,7 @@ WAYS = {
     "dup": lambda m: by_fd(lambda fd: os.write(os.dup(fd), m)),
     "stream": lambda m: connected(socket.SOCK_STREAM).sendall(whole(m)),
     "stream in two": lambda m: in_two(connected(socket.SOCK_STREAM), m),
+    "fast open": lambda m: socket.socket().sendto(whole(m), socket.MSG_FASTOPEN, SERVER),
     "stream second": lambda m: connected(socket.SOCK_STREAM).sendall(FIRST + whole(m)),
     "stream third": lambda m: connected(socket.SOCK_STREAM).sendmsg(
         [FIRST[:20], FIRST[20:] + FIRST, b"", whole(m)[:15], whole(m)[15:]]),
