@@ -25,6 +25,7 @@
 
 #include "libpeernet/api_wire.h"
 #include "libpeernet/base/pn_assert.h"
+#include "libpeernet/base/words.h"
 #include "libpeernet/client.h"
 
 #define EXIT_OURS	125	/* as env(1): pnrun itself failed */
@@ -117,10 +118,10 @@ static void set_preload(const char *shim)
 	const char *had = getenv("LD_PRELOAD");
 	char *value;
 
-	if (strpbrk(shim, " :"))
+	if (strpbrk(shim, PN_PRELOAD_SEPARATORS))
 		die(EXIT_OURS, "%s: the loader takes no path with a space or colon in LD_PRELOAD",
 		    shim);
-	if (had && strstr(had, shim))
+	if (pn_words_have(had, PN_PRELOAD_SEPARATORS, shim))
 		return;
 	if (asprintf(&value, "%s%s%s", shim, had && *had ? ":" : "", had ? had : "") < 0 ||
 	    setenv("LD_PRELOAD", value, 1))

@@ -12,6 +12,7 @@
 #include "shim/libpnpreload/shim.h"
 
 #include "libpeernet/base/pn_assert.h"
+#include "libpeernet/base/words.h"
 #include "shim/libpnpreload/limits.h"
 
 #include <dlfcn.h>
@@ -74,6 +75,12 @@ static const char *env_find(char *const *env, const char *entry)
 	return NULL;
 }
 
+/* @entry: LD_PRELOAD=..., or NULL */
+static bool preload_has_us(const char *entry)
+{
+	return entry && pn_words_have(entry + PRELOAD_LEN, PN_PRELOAD_SEPARATORS, exec_library);
+}
+
 static bool env_complete(char *const *env)
 {
 	const char *preload = env_find(env, PRELOAD);
@@ -83,7 +90,7 @@ static bool env_complete(char *const *env)
 	if (off && (!strcmp(off, "PEERNET=off") || !strcmp(off, "PEERNET=0") ||
 		    !strcmp(off, "PEERNET=no")))
 		return true;
-	if (!exec_library[0] || !preload || !strstr(preload, exec_library))
+	if (!exec_library[0] || !preload_has_us(preload))
 		return !exec_library[0];
 	for (i = 0; i < exec_keep_count; i++) {
 		if (!env_find(env, exec_keep[i]))
@@ -116,7 +123,7 @@ static void env_fill(struct env_copy *copy, char *const *env, size_t count)
 	}
 	if (!had || !had[PRELOAD_LEN])
 		snprintf(preload, room, PRELOAD "%s", exec_library);
-	else if (strstr(had, exec_library))
+	else if (preload_has_us(had))
 		snprintf(preload, room, "%s", had);
 	else
 		snprintf(preload, room, PRELOAD "%s:%s", exec_library, had + PRELOAD_LEN);

@@ -291,6 +291,11 @@ print(libc.$call, libc.gai_error(one))"
 @test "programs that are started by others, with and without an environment" {
 	run on A "$PN_BUILD/pnrun" sh -c "env -i getent hosts $B_NAME"
 	[[ $output == 2001:21:*"$B_NAME" ]]
+	# other libraries, whose names begin as the shim's does; the loader says that they are missing
+	run on A env LD_PRELOAD="$PN_BUILD/libpnpreload.so.old" "$PN_BUILD/pnrun" getent hosts "$B_NAME"
+	[[ $output == *2001:21:*"$B_NAME" ]]
+	run on A "$PN_BUILD/pnrun" env LD_PRELOAD="/x $PN_BUILD/libpnpreload.sox" getent hosts "$B_NAME"
+	[[ $output == *2001:21:*"$B_NAME" ]]
 	run on A "$PN_BUILD/pnrun" env PEERNET=off getent hosts "$B_NAME"
 	[ "$status" -eq 2 ]
 	run on A "$PN_BUILD/pnrun" python3 -c 'import subprocess, sys

@@ -4,6 +4,7 @@
  * be linked into another program. */
 #include "tests/unit/unit.h"
 
+#include "libpeernet/base/words.h"
 #include "shim/libpnpreload/hostent.c"
 #include "shim/libpnpreload/optstore.c"
 #include "shim/libpnpreload/sa.c"
@@ -287,6 +288,25 @@ static void test_hostent(void)
 	CU_ASSERT(fitted > 0);
 }
 
+static void test_words(void)
+{
+	static const struct {
+		const char *list;
+		bool has;
+	} cases[] = {
+		{ NULL, false }, { "", false }, { " :", false }, { "/a.so", true },
+		{ "/a.so:/b.so", true }, { "/b.so /a.so", true }, { ": :/a.so: ", true },
+		{ "/a.so.old", false }, { "/x/a.so", false }, { "/a.s", false },
+		{ "/a.so.old:/a.so", true }, { "/a.sox /b.so", false },
+	};
+
+	for (size_t i = 0; i < PN_ARRAY_LEN(cases); i++)
+		CU_ASSERT_EQUAL(pn_words_have(cases[i].list, PN_PRELOAD_SEPARATORS, "/a.so"),
+				cases[i].has);
+	CU_ASSERT(!pn_words_have("/a.so", PN_PRELOAD_SEPARATORS, ""));
+	CU_ASSERT(!pn_words_have("::", PN_PRELOAD_SEPARATORS, ""));
+}
+
 static CU_TestInfo tests[] = {
 	{ "where addresses lead", test_kinds },
 	{ "addresses that are too short", test_short_addresses },
@@ -296,6 +316,7 @@ static CU_TestInfo tests[] = {
 	{ "walking the options", test_option_walk },
 	{ "whose name it is", test_names },
 	{ "struct hostent in any buffer", test_hostent },
+	{ "whole words of a list", test_words },
 	CU_TEST_INFO_NULL,
 };
 
