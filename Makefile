@@ -162,6 +162,12 @@ $(B)/unit-session: $(call objs,$(sort $(wildcard tests/unit/session/*.c))) $(B)/
 	$(call say,LD)
 	$(Q)$(LINK) -o $@ $^ $(SESSION_LIBS) $(NET_LIBS) $(CUNIT_LIBS) -lm
 
+# a program of its own: the shim's hooks have the names of libc's calls
+$(B)/unit-shim: $(call objs,$(sort $(wildcard tests/unit/shim/*.c)) tests/unit/unit.c \
+		$(filter-out %/daemon.c %/real.c,$(SHIM_SRC))) $(B)/libpeernet.a
+	$(call say,LD)
+	$(Q)$(LINK) -o $@ $^ $(CUNIT_LIBS) -ldl
+
 $(B)/unit: $(call objs,$(UNIT_SRC)) $(B)/tools-common.a $(B)/libpeernet.a $(ARCHIVES)
 	$(if $(strip $(MISSING_TEST)),@echo 'make: no CUnit: run `make deps-test`' >&2; exit 1)
 	$(call say,LD)
@@ -203,12 +209,13 @@ $(B)/sockdiff: $(call objs,$(SOCKDIFF_SRC))
 # --- tests ------------------------------------------------------------------
 check: ## everything from a fresh clone: dependencies, build, all tests
 	tests/deps.sh build test
-	+@$(SUBMAKE) -j$(JOBS) all $(B)/unit $(B)/unit-session $(FUZZ_BIN); rc=$$?; \
+	+@$(SUBMAKE) -j$(JOBS) all $(B)/unit $(B)/unit-session $(B)/unit-shim $(FUZZ_BIN); rc=$$?; \
 	for t in unit sim fuzz check-layers lint-man e2e; do \
 		$(SUBMAKE) $$t || rc=1; done; exit $$rc
-unit: $(B)/unit $(B)/unit-session ## unit tests (CUnit)
+unit: $(B)/unit $(B)/unit-session $(B)/unit-shim ## unit tests (CUnit)
 	$(B)/unit
 	$(B)/unit-session
+	$(B)/unit-shim
 sim: $(SIM) ## simulated networks; SEED=N repeats one
 	@$(if $(wildcard tests/sim/run.sh),tests/report.sh sim tests/sim/run.sh,:)
 numbers: $(SIM) ## measure what the network layer promises; SEEDS="1 2" shortens it
