@@ -41,10 +41,11 @@ bool dns_is_client(int fd)
 
 static void set_dns(int fd, bool on)
 {
-	uint8_t bit = (uint8_t)(1u << fd % 8);
+	uint8_t bit;
 
 	if (fd < 0 || (unsigned int)fd >= FD_MAX || on == dns_is_client(fd))
 		return;
+	bit = (uint8_t)(1u << fd % 8);
 	if (on)
 		atomic_fetch_or(&dns_bits[fd / 8], bit);
 	else
