@@ -166,7 +166,7 @@ $(B)/unit-session: $(call objs,$(sort $(wildcard tests/unit/session/*.c))) $(B)/
 $(B)/unit-shim: $(call objs,$(sort $(wildcard tests/unit/shim/*.c)) tests/unit/unit.c \
 		$(filter-out %/daemon.c %/real.c,$(SHIM_SRC))) $(B)/libpeernet.a
 	$(call say,LD)
-	$(Q)$(LINK) -o $@ $^ $(CUNIT_LIBS) -ldl
+	$(Q)$(LINK) -o $@ $^ $(CUNIT_LIBS) -ldl -lresolv
 
 $(B)/unit: $(call objs,$(UNIT_SRC)) $(B)/tools-common.a $(B)/libpeernet.a $(ARCHIVES)
 	$(if $(strip $(MISSING_TEST)),@echo 'make: no CUnit: run `make deps-test`' >&2; exit 1)

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-extern CU_SuiteInfo suite_shim_names, suite_shim_dns, suite_shim_exec;
+extern CU_SuiteInfo suite_shim_names, suite_shim_dns, suite_shim_exec, suite_shim_res;
 
 /* Before the shim's own, which reads them */
 __attribute__((constructor(101))) static void no_settings(void)
@@ -22,7 +22,8 @@ __attribute__((constructor(101))) static void no_settings(void)
 
 int main(void)
 {
-	CU_SuiteInfo *const infos[] = { &suite_shim_names, &suite_shim_dns, &suite_shim_exec };
+	CU_SuiteInfo *const infos[] = { &suite_shim_names, &suite_shim_dns, &suite_shim_exec,
+					&suite_shim_res };
 	unsigned int failed;
 
 	if (CU_initialize_registry() != CUE_SUCCESS)
