@@ -64,11 +64,7 @@ HOOK int fclose(FILE *f)
 
 static int range_close(unsigned int first, unsigned int last, int flags)
 {
-	if (first > last)
-		return 0;
-	if (real()->close_range)
-		return real()->close_range(first, last, flags);
-	return fail(ENOSYS);
+	return real()->close_range ? real()->close_range(first, last, flags) : fail(ENOSYS);
 }
 
 /* All but our own: the gaps between them. */
@@ -78,7 +74,8 @@ HOOK int close_range(unsigned int first, unsigned int last, int flags)
 	struct sock *s;
 	int fd;
 
-	if (!shim()->on || first > last || flags & CLOSE_RANGE_CLOEXEC)
+	/* What closes nothing, the kernel's complaints included, is for it alone */
+	if (!shim()->on || first > last || flags & ~CLOSE_RANGE_UNSHARE)
 		return range_close(first, last, flags);
 	for (fd = first > INT_MAX ? -1 : fd_next((int)first, &s);
 	     fd >= 0 && (unsigned int)fd <= last; fd = fd_next(fd + 1, &s)) {
@@ -90,7 +87,7 @@ HOOK int close_range(unsigned int first, unsigned int last, int flags)
 			return -1;
 		from = (unsigned int)fd + 1;
 	}
-	return range_close(from, last, flags);
+	return from > last ? 0 : range_close(from, last, flags);
 }
 
 HOOK void closefrom(int first)

@@ -356,6 +356,16 @@ def test_close_range():
     assert os.waitpid(pid, 0)[1] == 0
 
 
+def test_close_range_that_is_wrong():
+    sock, libc = connected(), ctypes.CDLL(None, use_errno=True)
+    fd = sock.fileno()
+    for first, last, flags in ((fd, fd, 1 << 8), (fd, fd, 1 << 8 | 2), (fd + 1, fd, 0)):
+        assert libc.close_range(first, last, flags) == -1
+        assert ctypes.get_errno() == errno.EINVAL
+    sock.send(b"o")
+    assert sock.recv(1) == b"o"
+
+
 def test_fork_both_use_it():
     sock = connected()
     pid = os.fork()
