@@ -131,15 +131,36 @@ HOOK int dup(int fd)
 	return dup_enter(fd, real()->dup(fd));
 }
 
+static int dup_real(int fd, int to, int flags, bool three)
+{
+	return three ? real()->dup3(fd, to, flags) : real()->dup2(fd, to);
+}
+
+/* Onto a number that the program has not, but we have */
+static int dup_onto_hidden(int fd, int to, int flags, bool three)
+{
+	int saved = errno, err = fd_evict(to), ret;
+
+	if (err)
+		return fail(err);
+	errno = saved;
+	ret = dup_real(fd, to, flags, three);
+	if (ret < 0) {
+		saved = errno;
+		real()->close(to);
+		errno = saved;
+	}
+	return ret;
+}
+
 static int dup_onto(int fd, int to, int flags, bool three)
 {
 	if (fd_is_internal(fd))
 		return fail(EBADF);
-	if (fd_is_internal(to))
-		fd_evict(to);
 	if (fd == to)
-		return three ? real()->dup3(fd, to, flags) : real()->dup2(fd, to);
-	return dup_enter(fd, three ? real()->dup3(fd, to, flags) : real()->dup2(fd, to));
+		return dup_real(fd, to, flags, three);
+	return dup_enter(fd, fd_is_internal(to) ? dup_onto_hidden(fd, to, flags, three) :
+						  dup_real(fd, to, flags, three));
 }
 
 HOOK int dup2(int fd, int to)

@@ -281,15 +281,21 @@ void fd_mark(int fd)
 		fd_swap(fd, &fd_internal);
 }
 
+/* A copy out of the program's way, or where there is room */
+static int dup_high(int fd)
+{
+	int high = real()->fcntl(fd, F_DUPFD_CLOEXEC, fd_hidden_min());
+
+	return high < 0 ? real()->fcntl(fd, F_DUPFD_CLOEXEC, 3) : high;
+}
+
 int fd_hide(int fd)
 {
 	int high, saved;
 
 	if (fd < 0)
 		return -1;
-	high = real()->fcntl(fd, F_DUPFD_CLOEXEC, fd_hidden_min());
-	if (high < 0) /* no such numbers: keep this one */
-		high = real()->fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	high = dup_high(fd);
 	saved = errno;
 	real()->close(fd);
 	errno = saved;
@@ -310,15 +316,15 @@ void fd_unhide(int fd)
 	real()->close(fd);
 }
 
-/* Whoever holds the number in a variable of ours gets the new one. */
-void fd_evict(int fd)
+/* Whoever holds the number in a variable of ours gets the new one.  The old one stays open
+ * until then, so that nobody else gets it. */
+int fd_evict(int fd)
 {
 	struct sock *s;
-	int at, moved;
+	int at, moved = dup_high(fd);
 
-	moved = real()->fcntl(fd, F_DUPFD_CLOEXEC, fd_hidden_min());
 	if (moved < 0)
-		return;
+		return EMFILE;
 	fd_swap(moved, &fd_internal);
 	for (at = fd_next(0, &s); at >= 0; at = fd_next(at + 1, &s)) {
 		int want = fd;
@@ -330,4 +336,5 @@ void fd_evict(int fd)
 	dm_fd_moved(fd, moved);
 	trace_fd_moved(fd, moved);
 	fd_drop(fd);
+	return 0;
 }

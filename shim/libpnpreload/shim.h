@@ -186,8 +186,11 @@ int fd_hidden_min(void);
 /** fd_unhide() - Close a hidden descriptor; -1 is fine */
 void fd_unhide(int fd);
 
-/** fd_evict() - Move a hidden descriptor away: the program wants its number */
-void fd_evict(int fd);
+/** fd_evict() - Move a hidden descriptor away: the program wants its number
+ * @fd:		Stays open, and is hidden no more
+ * Return: 0; EMFILE: nothing has changed
+ */
+int fd_evict(int fd);
 
 /** fd_next() - Walk the numbers that have a socket, or are hidden
  * @from:	Look from here on

@@ -10,6 +10,7 @@ of real sockets.
 """
 import ctypes
 import errno
+import fcntl
 import os
 import select
 import signal
@@ -249,6 +250,22 @@ def test_dup():
     assert other.getpeername()[1] == ECHO
     other.send(b"d")
     assert other.recv(1) == b"d"
+
+
+def is_open(fd):
+    return error_of(fcntl.fcntl, fd, fcntl.F_GETFD) == 0
+
+
+def test_dup_that_fails():
+    """Also onto numbers that are in use, but not by the program"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    sock = connected()
+    for to in [fd for fd in range(3, 1100) if not is_open(fd)]:
+        for from_, flags, why in (99999, 0, errno.EBADF), (sock.fileno(), 1, errno.EINVAL):
+            assert libc.dup3(from_, to, flags) == -1 and ctypes.get_errno() == why
+            assert not is_open(to), to
+        assert error_of(os.dup2, 99999, to) == errno.EBADF and not is_open(to)
+    assert address(ECHO) and connected().getpeername()[1] == ECHO
 
 
 def test_child_closes_everything():

@@ -97,7 +97,7 @@ static void test_hidden(void)
 	atomic_store(&s->live_fd, fd);
 	fd_bind(700, s);
 	old = fd;
-	fd_evict(old);
+	CU_ASSERT_EQUAL(fd_evict(old), 0);
 	fd = s->live_fd;
 	CU_ASSERT_NOT_EQUAL(fd, old);
 	CU_ASSERT(fd_is_internal(fd));
@@ -112,6 +112,26 @@ static void test_hidden(void)
 	CU_ASSERT_EQUAL(fcntl(fd, F_GETFD), -1);
 	CU_ASSERT(!fd_is_internal(fd));
 	fd_unhide(-1);
+}
+
+/* No number is free: what is hidden stays where it is, and stays hidden */
+static void test_no_way_out(void)
+{
+	int fd = fd_hide(dup(0)), lowest = dup(0);
+	struct rlimit lim, low;
+
+	CU_ASSERT_FATAL(fd > lowest);
+	close(lowest);
+	getrlimit(RLIMIT_NOFILE, &lim);
+	low = lim;
+	low.rlim_cur = (rlim_t)lowest;
+	setrlimit(RLIMIT_NOFILE, &low);
+	moved_from = -1;
+	CU_ASSERT_EQUAL(fd_evict(fd), EMFILE);
+	setrlimit(RLIMIT_NOFILE, &lim);
+	CU_ASSERT(fd_is_internal(fd));
+	CU_ASSERT_EQUAL(moved_from, -1);
+	fd_unhide(fd);
 }
 
 /* Threads that look, while others close and reuse the same numbers */
@@ -174,6 +194,7 @@ static CU_TestInfo tests[] = {
 	{ "numbers out of range", test_numbers },
 	{ "many sockets", test_many },
 	{ "hidden descriptors", test_hidden },
+	{ "hidden descriptors that cannot go", test_no_way_out },
 	{ "threads", test_race },
 	CU_TEST_INFO_NULL,
 };
