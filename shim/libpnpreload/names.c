@@ -337,13 +337,19 @@ HOOK int getnameinfo(const struct sockaddr *restrict sa, socklen_t len, char *re
 	if (!shim()->on || !sa_is_inside(dest.kind))
 		return real()->getnameinfo(sa, len, host, host_len, serv, serv_len,
 					   shim()->only ? flags | NI_NUMERICHOST : flags);
-	err = real()->getnameinfo(sa, len, host, host_len, serv, serv_len,
-				  (flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
-	if (err || !host || !host_len || flags & NI_NUMERICHOST)
+	if (!host || !host_len || flags & NI_NUMERICHOST)
+		return real()->getnameinfo(sa, len, host, host_len, serv, serv_len,
+					   (flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
+	/* The numbers may be longer than the name: they need not fit if there is one */
+	err = real()->getnameinfo(sa, len, NULL, 0, serv, serv_len, flags & ~NI_NAMEREQD);
+	if (err)
 		return err;
 	err = name_of_dest(&dest, name);
+	if (err && flags & NI_NAMEREQD)
+		return name_eai(err);
 	if (err)
-		return flags & NI_NAMEREQD ? name_eai(err) : 0;
+		return real()->getnameinfo(sa, len, host, host_len, NULL, 0,
+					   flags | NI_NUMERICHOST);
 	if (strlen(name) >= host_len)
 		return EAI_OVERFLOW;
 	memcpy(host, name, strlen(name) + 1);

@@ -312,6 +312,30 @@ ctypes.CDLL(None).syscall(322, -100, b"/usr/bin/getent", argv, (ctypes.c_char_p 
 	[[ $output == 2001:21:*"$B_NAME" ]]
 }
 
+@test "a name that is shorter than its HIT fits where the HIT does not" {
+	echo "$B_NAME shorty" >petnames
+	wait_until 5 ctl A resolve shorty >/dev/null 2>&1
+	run on A timeout 20 "$PN_BUILD/pnrun" python3 - "$(hit_of B)" <<-'END'
+		import ctypes, socket, struct, sys
+		libc, hit = ctypes.CDLL(None), socket.inet_pton(socket.AF_INET6, sys.argv[1])
+		sa = struct.pack("=H2sI16sI", socket.AF_INET6, b"\0\x50", 0, hit, 0)
+		def ask(room, flags):
+		    host, serv = ctypes.create_string_buffer(64), ctypes.create_string_buffer(64)
+		    err = libc.getnameinfo(sa, len(sa), host, room, serv, 64, flags)
+		    return err, host.value.decode(), serv.value.decode()
+		NAMEREQD, NUMERIC = 8, 3
+		for room in range(1, 64):
+		    for flags in 2, NAMEREQD | 2:
+		        got, want = ask(room, flags), (0, "shorty.pn.alt", "80")
+		        assert got == want if room > 13 else got[0] == -12, (room, flags, got)
+		    got, want = ask(room, NUMERIC), (0, sys.argv[1], "80")
+		    assert got == want if room > len(want[1]) else got[0] == -12, (room, got)
+	END
+	echo "$output"
+	rm petnames
+	[ "$status" -eq 0 ]
+}
+
 # AAAA is 28, A is 1, MX is 15
 @test "questions to the DNS are answered in its place" {
 	local hit addr4
