@@ -36,15 +36,19 @@ int dest_of(const struct sockaddr *sa, socklen_t len, struct sa_dest *dest)
 	return 0;
 }
 
-void addr_out(int domain, const struct sa_addr *a, struct sockaddr *sa, socklen_t *len)
+int addr_out(int domain, const struct sa_addr *a, struct sockaddr *sa, socklen_t *len)
 {
 	static const uint8_t any[16];
 	struct sockaddr_storage out;
 	uint32_t addr4 = 0;
 	socklen_t n;
 
-	if (!sa || !len)
-		return;
+	if (!sa)
+		return 0;
+	if (!len)
+		return EFAULT;
+	if ((int)*len < 0)
+		return EINVAL;
 	/* Without the daemon it is 0.0.0.0: no address is better than a wrong one */
 	if (domain == AF_INET && a->family == 6 && memcmp(a->ip, any, sizeof(any)) != 0 &&
 	    dm_map4(a->ip, &addr4))
@@ -52,22 +56,20 @@ void addr_out(int domain, const struct sa_addr *a, struct sockaddr *sa, socklen_
 	n = sa_build(domain, a, addr4, &out);
 	memcpy(sa, &out, pn_min(n, *len));
 	*len = n;
+	return 0;
 }
 
 static int name_of(struct sock *s, int fd, bool peer, struct sockaddr *sa, socklen_t *len)
 {
 	if (s->kind == SOCK_STREAMS && s->state == SOCK_CONNECTING)
 		stream_look(s, fd);
-	if (!sa || !len)
-		return EFAULT;
 	/* The daemon gives a port to who sends without having one */
 	if (s->kind == SOCK_DGRAMS && !peer && !s->local.port)
 		dm_dgram_local(s);
 	if (peer && (s->state != SOCK_CONNECTED ||
 		     (s->kind == SOCK_STREAMS && stream_is_over(s, fd))))
 		return ENOTCONN;
-	addr_out(s->domain, peer ? &s->peer : &s->local, sa, len);
-	return 0;
+	return sa ? addr_out(s->domain, peer ? &s->peer : &s->local, sa, len) : EFAULT;
 }
 
 HOOK int getsockname(int fd, __SOCKADDR_ARG sa, socklen_t *len)

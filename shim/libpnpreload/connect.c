@@ -223,7 +223,7 @@ int connect_inner(int fd, const struct sockaddr *sa, socklen_t len)
 
 HOOK int connect(int fd, __CONST_SOCKADDR_ARG sa, socklen_t len)
 {
-	if (!shim()->on)
+	if (!shim()->on || sa_is_too_long(len))
 		return real()->connect(fd, sa.__sockaddr__, len);
 	return connect_inner(fd, sa.__sockaddr__, len);
 }

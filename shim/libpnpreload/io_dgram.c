@@ -196,8 +196,7 @@ ssize_t dgram_recv(struct sock *s, int fd, struct msghdr *msg, int flags)
 	msg->msg_flags = msg_flags & (MSG_TRUNC | MSG_CTRUNC);
 	a.port = from.port;
 	memcpy(a.ip, from.hit, sizeof(a.ip));
-	if (msg->msg_name)
-		addr_out(s->domain, &a, msg->msg_name, &msg->msg_namelen);
+	(void)addr_out(s->domain, &a, msg->msg_name, &msg->msg_namelen);
 	dgram_control(s, msg);
 	errno = saved;
 	return ret;

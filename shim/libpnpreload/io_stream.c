@@ -82,7 +82,11 @@ static int stream_io_ready(struct sock *s, int fd, int flags)
 /* What the kernel says of a msghdr before it looks at the socket */
 static int msg_check(const struct msghdr *msg)
 {
-	if (!msg || (!msg->msg_iov && msg->msg_iovlen))
+	if (!msg)
+		return EFAULT;
+	if (msg->msg_name && (int)msg->msg_namelen < 0)
+		return EINVAL;
+	if (!msg->msg_iov && msg->msg_iovlen)
 		return EFAULT;
 	return msg->msg_iovlen > IOV_MAX_SHIM ? EMSGSIZE : 0;
 }
@@ -177,6 +181,8 @@ static ssize_t foreign_sendmsg(int fd, const struct msghdr *msg, int flags)
 		return real()->sendmsg(fd, msg, flags);
 	if (!sa_is_inside(dest.kind))
 		return shim()->only ? fail(ENETUNREACH) : real()->sendmsg(fd, msg, flags);
+	if (msg_check(msg))
+		return fail(msg_check(msg));
 	s = sock_adopt(fd);
 	if (!s)
 		return -1;
@@ -322,15 +328,17 @@ HOOK ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, __SOCKADD
 
 	if (!fd_peek(fd))
 		return real()->recvfrom(fd, buf, n, flags, from.__sockaddr__, len);
-	if (from.__sockaddr__ && len) {
+	/* What is wrong with @len the kernel finds when it has the data */
+	if (from.__sockaddr__ && len && (int)*len >= 0) {
 		msg.msg_name = from.__sockaddr__;
 		msg.msg_namelen = *len;
 	}
 	ret = any_recvmsg(fd, &msg, flags);
-	if (ret >= 0 && from.__sockaddr__ && !len)
-		return fail(EFAULT);
-	if (ret >= 0 && from.__sockaddr__)
-		*len = msg.msg_namelen;
+	if (ret < 0 || !from.__sockaddr__)
+		return ret;
+	if (!msg.msg_name)
+		return fail(len ? EINVAL : EFAULT);
+	*len = msg.msg_namelen;
 	return ret;
 }
 
@@ -391,6 +399,8 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, __CONST_SOCKAD
 {
 	if (!to.__sockaddr__)
 		return send(fd, buf, n, flags);
+	if (sa_is_too_long(len))
+		return real()->sendto(fd, buf, n, flags, to.__sockaddr__, len);
 	return buf_send(fd, buf, n, flags, to.__sockaddr__, len);
 }
 

@@ -225,7 +225,7 @@ static int bind_inner(int fd, const struct sockaddr *sa, socklen_t len)
 
 HOOK int bind(int fd, __CONST_SOCKADDR_ARG sa, socklen_t len)
 {
-	if (!shim()->on)
+	if (!shim()->on || sa_is_too_long(len))
 		return real()->bind(fd, sa.__sockaddr__, len);
 	return bind_inner(fd, sa.__sockaddr__, len);
 }
@@ -376,8 +376,12 @@ static int accept_ours(struct sock *s, int fd, struct sockaddr *sa, socklen_t *l
 		carry_options(fd, got);
 	made = fd_get(got);
 	if (made) {
-		addr_out(made->domain, &made->peer, sa, len);
+		err = addr_out(made->domain, &made->peer, sa, len);
 		sock_put(made);
+	}
+	if (err) {	/* as the kernel: the connection is lost */
+		close(got);
+		return fail(err);
 	}
 	errno = saved;
 	return got;

@@ -65,4 +65,10 @@ socklen_t sa_build(int domain, const struct sa_addr *a, uint32_t addr4,
 /** sa_from_name() - Both addresses of a stream, from the name of its end */
 void sa_from_name(const struct pn_wire_name *name, struct sa_addr *peer, struct sa_addr *local);
 
+/** sa_is_too_long() - Is that longer than any address?  The kernel refuses it for any socket */
+static inline bool sa_is_too_long(socklen_t len)
+{
+	return len > sizeof(struct sockaddr_storage);
+}
+
 #endif /* SHIM_SA_H */

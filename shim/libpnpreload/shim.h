@@ -431,8 +431,11 @@ int sa_error(int domain, const struct sockaddr *sa, socklen_t len);
  */
 int dest_of(const struct sockaddr *sa, socklen_t len, struct sa_dest *dest);
 
-/** addr_out() - Hand an address to the program in the form it expects */
-void addr_out(int domain, const struct sa_addr *a, struct sockaddr *sa, socklen_t *len);
+/** addr_out() - Hand an address to the program in the form it expects
+ * @sa:		NULL: it wants none
+ * Return: 0 or errno
+ */
+int addr_out(int domain, const struct sa_addr *a, struct sockaddr *sa, socklen_t *len);
 
 /** trace() - One line into PEERNET_TRACE; keeps errno */
 void trace(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

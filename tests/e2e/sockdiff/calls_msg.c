@@ -61,7 +61,7 @@ static void run_sendmsg(const struct step *st, struct out *o)
 	say_ret(o, sendmsg(*slot(st->word[1]), &msg, msg_flags_parse(st->word[3])));
 }
 
-/* badmsg S send|recv null|iov|count|name : a msghdr that is wrong somewhere */
+/* badmsg S send|recv null|bad|iov|base|count|huge|none [ADDRESS] : a msghdr that is wrong */
 static void run_badmsg(const struct step *st, struct out *o)
 {
 	struct iovec iov = { data[0], 3 };
@@ -70,7 +70,13 @@ static void run_badmsg(const struct step *st, struct out *o)
 	const char *what = st->word[3];
 	struct msghdr *m = &msg;
 	int fd = *slot(st->word[1]);
+	struct target t;
 
+	if (st->word[4][0]) {
+		target_parse(st->word[4], &t);
+		msg.msg_name = (void *)(uintptr_t)t.sa;
+		msg.msg_namelen = t.len;
+	}
 	if (!strcmp(what, "null"))
 		m = NULL;
 	else if (!strcmp(what, "bad"))
