@@ -116,6 +116,22 @@ ssize_t dgram_send(struct sock *s, int fd, const struct msghdr *msg, int flags)
 	return ret < 0 ? fail((int)-ret) : ret;
 }
 
+/* As the kernel: what does not fit is cut off, and space behind the last one is not needed */
+static void control_put(struct msghdr *msg, size_t room, int level, int type, const void *data,
+			size_t len)
+{
+	struct cmsghdr c = { .cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
+
+	if (room < CMSG_LEN(len))
+		msg->msg_flags |= MSG_CTRUNC;
+	if (room < sizeof(c))
+		return;
+	c.cmsg_len = pn_min(c.cmsg_len, room);
+	memcpy(msg->msg_control, &c, sizeof(c));
+	memcpy((uint8_t *)msg->msg_control + CMSG_LEN(0), data, c.cmsg_len - CMSG_LEN(0));
+	msg->msg_controllen = pn_min(CMSG_SPACE(len), room);
+}
+
 /* Where a datagram came to, for those who asked for it */
 static void dgram_control(struct sock *s, struct msghdr *msg)
 {
@@ -123,8 +139,6 @@ static void dgram_control(struct sock *s, struct msghdr *msg)
 	struct in6_pktinfo info6 = { .ipi6_ifindex = 1 };
 	struct in_pktinfo info4 = { .ipi_ifindex = 1 };
 	size_t room = msg->msg_control ? msg->msg_controllen : 0;
-	size_t len = six ? sizeof(info6) : sizeof(info4);
-	struct cmsghdr *c = msg->msg_control;
 	uint8_t self[16];
 	uint32_t addr4;
 
@@ -132,25 +146,16 @@ static void dgram_control(struct sock *s, struct msghdr *msg)
 	if (!(six ? opt_int(&s->opts, IPPROTO_IPV6, IPV6_RECVPKTINFO) :
 		    opt_int(&s->opts, IPPROTO_IP, IP_PKTINFO)))
 		return;
-	if (room < CMSG_SPACE(len)) {
-		msg->msg_flags |= MSG_CTRUNC;
-		return;
-	}
 	if (dm_self(self) || (!six && dm_map4(self, &addr4)))
 		return;
-	memset(c, 0, CMSG_SPACE(len));
-	c->cmsg_level = six ? IPPROTO_IPV6 : IPPROTO_IP;
-	c->cmsg_type = six ? IPV6_PKTINFO : IP_PKTINFO;
-	c->cmsg_len = CMSG_LEN(len);
 	if (six) {
 		memcpy(&info6.ipi6_addr, self, sizeof(self));
-		memcpy(CMSG_DATA(c), &info6, len);
+		control_put(msg, room, IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof(info6));
 	} else {
 		info4.ipi_addr.s_addr = htonl(addr4);
 		info4.ipi_spec_dst = info4.ipi_addr;
-		memcpy(CMSG_DATA(c), &info4, len);
+		control_put(msg, room, IPPROTO_IP, IP_PKTINFO, &info4, sizeof(info4));
 	}
-	msg->msg_controllen = CMSG_SPACE(len);
 }
 
 /* Whoever would wait gets 0, as from UDP */

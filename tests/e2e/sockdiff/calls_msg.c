@@ -96,14 +96,16 @@ static void run_badmsg(const struct step *st, struct out *o)
 	say_ret(o, sending ? sendmsg(fd, m, MSG_DONTWAIT) : recvmsg(fd, m, MSG_DONTWAIT));
 }
 
+/* What is cut off tells no address */
 static void say_control(struct out *o, struct msghdr *msg)
 {
 	struct cmsghdr *c;
+	size_t len;
 
 	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-		say(o, " cmsg %d/%d len=%zu", c->cmsg_level, c->cmsg_type,
-		    (size_t)c->cmsg_len - CMSG_LEN(0));
-		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		len = (size_t)c->cmsg_len - CMSG_LEN(0);
+		say(o, " cmsg %d/%d len=%zu", c->cmsg_level, c->cmsg_type, len);
+		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO && len >= 20) {
 			struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
 			struct sockaddr_storage ss = { 0 };
 
@@ -112,7 +114,7 @@ static void say_control(struct out *o, struct msghdr *msg)
 			say(o, " ");
 			say_addr(o, &ss, sizeof(in6), sizeof(in6));
 		}
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO && len >= 12) {
 			struct sockaddr_in in = { .sin_family = AF_INET };
 			struct sockaddr_storage ss = { 0 };
 
@@ -121,6 +123,7 @@ static void say_control(struct out *o, struct msghdr *msg)
 			say(o, " ");
 			say_addr(o, &ss, sizeof(in), sizeof(in));
 		}
+		say(o, " of %zu", (size_t)msg->msg_controllen);
 	}
 }
 
