@@ -28,7 +28,7 @@
 
 #define PN_CLIENT_WAIT_MS 5000     /* for an answer of the daemon */
 #define PN_CLIENT_PATH_MAX 108     /* bytes with NUL, as in sun_path */
-#define PN_CLIENT_IOV_MAX 64       /* pieces of one datagram */
+#define PN_CLIENT_IOV_MAX 1024     /* pieces of one datagram, as Linux */
 
 /** struct pn_client_sys - the socket calls that client.c makes */
 struct pn_client_sys {
@@ -242,7 +242,8 @@ int pn_client_dgram_info(struct pn_client *c, const uint8_t key[16], uint16_t *l
  *  @to:    flags, and where to; port 0: the connected peer
  *  @flags: MSG_DONTWAIT...
  *  Return: bytes of payload; -EMSGSIZE over PN_DATAGRAM_MAX or more than
- *  PN_CLIENT_IOV_MAX pieces; -ENETDOWN: the daemon has gone */
+ *  PN_CLIENT_IOV_MAX pieces; -ENOBUFS: no memory for many pieces; -ENETDOWN: the
+ *  daemon has gone */
 ssize_t pn_client_dgram_send(struct pn_client *c, int fd, const struct pn_wire_dgram *to,
 			     const struct iovec *iov, size_t iov_count, int flags);
 /** pn_client_dgram_recv() - one datagram

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 
 #include "libpeernet/base/pn_assert.h"
@@ -17,6 +18,7 @@
 #define NORMAL_SNDBUF 106496    /* net.core.wmem_default, before doubling */
 #define FILL_CHUNK 512
 #define FILL_MAX (1U << 20)     /* an end, should a kernel never say EAGAIN */
+#define IOV_DIRECT 64           /* pieces that the kernel gets as they are */
 
 /* Naming -------------------------------------------------------------------------- */
 
@@ -462,69 +464,150 @@ int pn_client_dgram_info(struct pn_client *c, const uint8_t key[16], uint16_t *l
 	return 0;
 }
 
-/* Puts @first before the pieces of @iov.  Return: their bytes, or -EMSGSIZE */
-static ssize_t pieces(struct iovec out[PN_CLIENT_IOV_MAX + 1], void *first,
-		      const struct iovec *iov, size_t count)
+/**
+ * struct layout - A datagram with its header in front
+ * @header:     The daemon's
+ * @iov:        The header, and the program's pieces
+ * @msg:        Of @iov
+ * @joined:     In place of the pieces, where they are many; NULL: none
+ * @joined_len: Bytes of it
+ */
+struct layout {
+	uint8_t header[PN_WIRE_DGRAM_LEN];
+	struct iovec iov[IOV_DIRECT + 1];
+	struct msghdr msg;
+	uint8_t *joined;
+	size_t joined_len;
+};
+
+/* Bytes of all pieces; -EMSGSIZE, -EINVAL */
+static ssize_t total_of(const struct iovec *iov, size_t count)
 {
 	size_t len = 0, i;
 
 	if (count > PN_CLIENT_IOV_MAX)
 		return -EMSGSIZE;
-	out[0] = (struct iovec){ first, PN_WIRE_DGRAM_LEN };
 	for (i = 0; i < count; i++) {
-		out[i + 1] = iov[i];
-		if (iov[i].iov_len > SSIZE_MAX - len)
+		if (iov[i].iov_len > SSIZE_MAX)
 			return -EINVAL;
-		len += iov[i].iov_len;
+		len += pn_min(iov[i].iov_len, SSIZE_MAX - len);
 	}
 	return (ssize_t)len;
+}
+
+/* The kernel takes no more pieces than the program may pass, so that there is no room for a
+ * header; and an array of so many is large for a stack.  mmap() takes no locks.
+ * Return: 0, or -ENOBUFS; then nothing is to be undone */
+static int layout_init(struct layout *l, const struct iovec *iov, size_t count, size_t len)
+{
+	size_t i;
+
+	l->iov[0] = (struct iovec){ l->header, sizeof(l->header) };
+	l->joined = NULL;
+	l->joined_len = pn_min(len, PN_DATAGRAM_MAX);
+	if (count > IOV_DIRECT) {
+		l->joined = mmap(NULL, l->joined_len + 1, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (l->joined == MAP_FAILED)
+			return -ENOBUFS;
+		l->iov[1] = (struct iovec){ l->joined, l->joined_len };
+		count = 1;
+	} else {
+		/* No datagram is longer; the kernel may find faults with what is */
+		for (i = 0; i < count; i++)
+			l->iov[i + 1] = (struct iovec){ iov[i].iov_base,
+							pn_min(iov[i].iov_len, PN_DATAGRAM_MAX) };
+	}
+	l->msg = (struct msghdr){ .msg_iov = l->iov, .msg_iovlen = count + 1 };
+	return 0;
+}
+
+static void layout_fini(struct layout *l)
+{
+	if (l->joined)
+		munmap(l->joined, l->joined_len + 1);
+}
+
+/* From the pieces, or to them: at most @len bytes, of those that are joined */
+static void layout_copy(struct layout *l, const struct iovec *iov, size_t len, bool to)
+{
+	size_t at = 0, n;
+
+	for (; l->joined && at < len; at += n, iov++) {
+		n = pn_min(iov->iov_len, len - at);
+		if (n && to)
+			memcpy(iov->iov_base, l->joined + at, n);
+		else if (n)
+			memcpy(l->joined + at, iov->iov_base, n);
+	}
 }
 
 ssize_t pn_client_dgram_send(struct pn_client *c, int fd, const struct pn_wire_dgram *to,
 			     const struct iovec *iov, size_t iov_count, int flags)
 {
-	struct iovec all[PN_CLIENT_IOV_MAX + 1];
-	uint8_t header[PN_WIRE_DGRAM_LEN];
-	struct msghdr msg = { .msg_iov = all, .msg_iovlen = iov_count + 1 };
-	ssize_t len = pieces(all, header, iov, iov_count);
+	ssize_t len = total_of(iov, iov_count);
+	struct layout l;
+	int r;
 
 	if (len < 0)
 		return len;
 	if (len > PN_DATAGRAM_MAX)
 		return -EMSGSIZE;
-	pn_wire_dgram_build(to, header);
-	if (c->sys->sendmsg(fd, &msg, (flags & MSG_DONTWAIT) | MSG_NOSIGNAL) >= 0)
-		return len;
-	if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
+	r = layout_init(&l, iov, iov_count, (size_t)len);
+	if (r < 0)
+		return r;
+	pn_wire_dgram_build(to, l.header);
+	layout_copy(&l, iov, (size_t)len, false);
+	if (c->sys->sendmsg(fd, &l.msg, (flags & MSG_DONTWAIT) | MSG_NOSIGNAL) < 0)
+		r = -errno;
+	layout_fini(&l);
+	if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
 		return -ENETDOWN;
-	return -errno;
+	return r < 0 ? r : len;
+}
+
+/* Return: bytes with the header, MSG_TRUNC or not; negative errno */
+static ssize_t recv_whole(struct pn_client *c, int fd, struct pn_wire_dgram *from,
+			  struct layout *l, int flags)
+{
+	ssize_t n = c->sys->recvmsg(fd, &l->msg,
+				    (flags & (MSG_DONTWAIT | MSG_PEEK)) | MSG_TRUNC);
+
+	if (n < 0)
+		return errno == ECONNRESET ? -ENETDOWN : -errno;
+	if (n == 0)
+		return -ENETDOWN;
+	if (pn_wire_dgram_parse(l->header, pn_min((size_t)n, sizeof(l->header)), from) < 0)
+		return -EPROTO;
+	if (from->flags & PN_DGRAM_F_ERROR) {
+		if (flags & MSG_PEEK)   /* an error is told once */
+			c->sys->recv(fd, l->header, sizeof(l->header), MSG_DONTWAIT);
+		return -ECONNREFUSED;
+	}
+	return n;
 }
 
 ssize_t pn_client_dgram_recv(struct pn_client *c, int fd, struct pn_wire_dgram *from,
 			     const struct iovec *iov, size_t iov_count, int flags,
 			     int *msg_flags)
 {
-	struct iovec all[PN_CLIENT_IOV_MAX + 1];
-	uint8_t header[PN_WIRE_DGRAM_LEN];
-	struct msghdr msg = { .msg_iov = all, .msg_iovlen = iov_count + 1 };
-	ssize_t room = pieces(all, header, iov, iov_count);
-	ssize_t n;
+	ssize_t room = total_of(iov, iov_count), n;
+	struct layout l;
+	int r;
 
 	if (room < 0)
 		return room;
-	n = c->sys->recvmsg(fd, &msg, (flags & (MSG_DONTWAIT | MSG_PEEK)) | MSG_TRUNC);
-	if (n < 0)
-		return errno == ECONNRESET ? -ENETDOWN : -errno;
-	if (n == 0)
-		return -ENETDOWN;
-	if (pn_wire_dgram_parse(header, pn_min((size_t)n, sizeof(header)), from) < 0)
-		return -EPROTO;
-	if (from->flags & PN_DGRAM_F_ERROR) {
-		if (flags & MSG_PEEK)   /* an error is told once */
-			c->sys->recv(fd, header, sizeof(header), MSG_DONTWAIT);
-		return -ECONNREFUSED;
+	r = layout_init(&l, iov, iov_count, (size_t)room);
+	if (r < 0)
+		return r;
+	n = recv_whole(c, fd, from, &l, flags);
+	if (n >= 0) {
+		n -= PN_WIRE_DGRAM_LEN;
+		layout_copy(&l, iov, pn_min((size_t)n, l.joined_len), true);
 	}
-	n -= PN_WIRE_DGRAM_LEN;
+	layout_fini(&l);
+	if (n < 0)
+		return n;
 	if (msg_flags)
 		*msg_flags = n > room ? MSG_TRUNC : 0;
 	return n > room && !(flags & MSG_TRUNC) ? room : n;

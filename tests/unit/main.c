@@ -18,6 +18,7 @@
 	X(adj_ring)	\
 	X(api_wire)	\
 	X(bytes)	\
+	X(client)	\
 	X(config)	\
 	X(cut)		\
 	X(error)	\

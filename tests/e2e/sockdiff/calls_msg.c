@@ -11,6 +11,7 @@
 
 #define MANY	4	/* messages at most in one call */
 #define EACH	64	/* bytes of each */
+#define SHREDS_MAX 1025	/* pieces of a message, one more than Linux takes */
 
 static char data[MANY][EACH];
 
@@ -236,7 +237,54 @@ static void run_recvmmsg(const struct step *st, struct out *o)
 	}
 }
 
+/* COUNT pieces of 3 bytes, but for each third, which is empty */
+static size_t shreds(char *base, struct iovec iov[SHREDS_MAX], size_t count)
+{
+	size_t at = 0, i;
+
+	if (count > SHREDS_MAX)
+		die("too many: %zu", count);
+	for (i = 0; i < count; i++) {
+		iov[i] = (struct iovec){ base + at, i % 3 == 2 ? 0 : 3 };
+		at += iov[i].iov_len;
+	}
+	return at;
+}
+
+/* sendshreds S COUNT */
+static void run_sendshreds(const struct step *st, struct out *o)
+{
+	static struct iovec iov[SHREDS_MAX];
+	static char all[SHREDS_MAX * 3];
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = strtoul(st->word[2], NULL, 10) };
+	size_t len = shreds(all, iov, msg.msg_iovlen), i;
+
+	for (i = 0; i < len; i++)
+		all[i] = (char)('a' + i * 7 % 26);
+	errno = QUIET;
+	say_ret(o, sendmsg(*slot(st->word[1]), &msg, MSG_DONTWAIT));
+}
+
+/* recvshreds S COUNT [FLAGS] */
+static void run_recvshreds(const struct step *st, struct out *o)
+{
+	static struct iovec iov[SHREDS_MAX];
+	static char all[SHREDS_MAX * 3];
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = strtoul(st->word[2], NULL, 10) };
+	size_t len = shreds(all, iov, msg.msg_iovlen);
+	ssize_t ret;
+
+	memset(all, '.', sizeof(all));
+	ret = recvmsg(*slot(st->word[1]), &msg, msg_flags_parse(st->word[3]) | MSG_DONTWAIT);
+	say_ret(o, ret);
+	if (ret < 0)
+		return;
+	say(o, " %.4s...%.4s flags=", all, len < 4 ? all : all + len - 4);
+	say_msg_flags(o, msg.msg_flags);
+}
+
 const struct call calls_msg[] = {
 	{ "sendmsg", run_sendmsg }, { "recvmsg", run_recvmsg }, { "badmsg", run_badmsg },
-	{ "sendmmsg", run_sendmmsg }, { "recvmmsg", run_recvmmsg }, { NULL, NULL },
+	{ "sendmmsg", run_sendmmsg }, { "recvmmsg", run_recvmmsg },
+	{ "sendshreds", run_sendshreds }, { "recvshreds", run_recvshreds }, { NULL, NULL },
 };
