@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 /* The quick way is open to libc's descriptors and connected streams. */
@@ -248,7 +249,7 @@ static ssize_t foreign_recvmsg(int fd, struct msghdr *msg, int flags)
 
 static ssize_t buf_recv(int fd, void *buf, size_t n, int flags)
 {
-	struct iovec iov = { buf, n };
+	struct iovec iov = { buf, pn_min(n, IO_MAX) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	return any_recvmsg(fd, &msg, flags);
@@ -257,7 +258,7 @@ static ssize_t buf_recv(int fd, void *buf, size_t n, int flags)
 static ssize_t buf_send(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
 			socklen_t len)
 {
-	struct iovec iov = { (void *)(uintptr_t)buf, n };
+	struct iovec iov = { (void *)(uintptr_t)buf, pn_min(n, IO_MAX) };
 	struct msghdr msg = { .msg_name = (void *)(uintptr_t)to, .msg_namelen = to ? len : 0,
 			      .msg_iov = &iov, .msg_iovlen = 1 };
 
@@ -265,6 +266,13 @@ static ssize_t buf_send(int fd, const void *buf, size_t n, int flags, const stru
 }
 
 /* --- hooks ------------------------------------------------------------------------ */
+
+/* An error that somebody took for a length: read() and write() refuse it, whatever the
+ * descriptor.  send() would send what memory there is. */
+static bool is_no_length(size_t n)
+{
+	return n > SSIZE_MAX;
+}
 
 /* readv() and writev() of nothing do not even ask the socket */
 static size_t iov_total(const struct iovec *iov, int count)
@@ -282,7 +290,7 @@ HOOK ssize_t read(int fd, void *buf, size_t n)
 	struct sock *s = fd_peek(fd);
 	ssize_t ret;
 
-	if (!is_plain(s))
+	if (!is_plain(s) && !is_no_length(n))
 		return n ? buf_recv(fd, buf, n, 0) : 0;
 	ret = real()->read(fd, buf, n);
 	return ret || !s || !n ? ret : eof_of(fd);
@@ -322,7 +330,7 @@ HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 HOOK ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, __SOCKADDR_ARG from,
 		      socklen_t *restrict len)
 {
-	struct iovec iov = { buf, n };
+	struct iovec iov = { buf, pn_min(n, IO_MAX) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t ret;
 
@@ -355,7 +363,7 @@ HOOK ssize_t write(int fd, const void *buf, size_t n)
 
 	if (!s && dns_buf_is_leak(fd, buf, n))
 		return fail(ECONNREFUSED);
-	if (is_kernels(s))
+	if (is_kernels(s) || is_no_length(n))
 		return real()->write(fd, buf, n);
 	if (!is_plain(s))
 		return buf_send(fd, buf, n, 0, NULL, 0);

@@ -19,6 +19,7 @@
 #define EPOLL_SETS_MAX	64	/* epoll sets that one socket is in */
 #define MMSG_MAX	1024	/* messages in one sendmmsg() or recvmmsg(), as Linux */
 #define IOV_MAX_SHIM	1024	/* pieces of one message, as Linux */
+#define IO_MAX		0x7ffff000u	/* bytes of one call, as Linux */
 #define RES_TTL		60	/* s, of what is said in the DNS's place */
 #define DNS_MESSAGES_MAX 256	/* questions to the DNS in one write */
 #define MAP4_CACHE	64	/* HITs whose IPv4 address is remembered */

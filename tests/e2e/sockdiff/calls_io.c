@@ -12,10 +12,13 @@
 
 static char buffer[BUF_MAX];
 
+/* "huge": what a program passes that takes an error for a length */
 static size_t length(const char *word)
 {
 	long n = atol(word);
 
+	if (!strcmp(word, "huge"))
+		return (size_t)-1;
 	if (n < 0 || n > BUF_MAX)
 		die("no length: %s", word);
 	return (size_t)n;
@@ -26,7 +29,7 @@ static char *to_send(size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n && i < BUF_MAX; i++)
 		buffer[i] = (char)('a' + i % 26);
 	return buffer;
 }
