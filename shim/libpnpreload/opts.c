@@ -2,24 +2,11 @@
 /* getsockopt() and setsockopt(): answers as TCP and UDP would give them. */
 #include "shim/libpnpreload/shim.h"
 
-#include "libpeernet/base/pn_assert.h"
-
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
-
-static int opt_out(const void *from, size_t n, void *value, socklen_t *len)
-{
-	n = pn_min(n, *len);
-	if (!value && n)
-		return EFAULT;
-	if (n)
-		memcpy(value, from, n);
-	*len = (socklen_t)n;
-	return 0;
-}
 
 static int opt_out_int(int v, void *value, socklen_t *len)
 {

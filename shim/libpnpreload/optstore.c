@@ -148,6 +148,17 @@ static bool opt_is_set(const struct opt_store *s, size_t i)
 	return s->set[i / 64] >> (i % 64) & 1;
 }
 
+static int opt_value(const struct opt_store *s, size_t i)
+{
+	return opt_is_set(s, i) ? s->value[i] : opt_table[i].initial;
+}
+
+/* As the program passed it, when it set it */
+static int opt_passed(const struct opt_store *s, size_t i)
+{
+	return opt_table[i].flags & OPT_DOUBLE ? s->value[i] / 2 : s->value[i];
+}
+
 bool opt_is_ours(int level, int name)
 {
 	return level != SOL_SOCKET || opt_find(level, name) < OPT_NONE;
@@ -215,15 +226,14 @@ int opt_set(struct opt_store *s, bool stream, int level, int name, const void *v
 	return 0;
 }
 
-static int opt_copy_out(const void *from, size_t from_len, void *value, socklen_t *len)
+int opt_out(const void *from, size_t n, void *value, socklen_t *len)
 {
-	socklen_t n = (socklen_t)pn_min(from_len, *len);
-
+	n = pn_min(n, *len);
 	if (!value && n)
 		return EFAULT;
 	if (n)
 		memcpy(value, from, n);
-	*len = n;
+	*len = (socklen_t)n;
 	return 0;
 }
 
@@ -249,7 +259,7 @@ static int opt_get_tcp_info(void *value, socklen_t *len)
 
 	/* What newer kernels tell besides is 0 */
 	memcpy(all, &info, sizeof(info));
-	return opt_copy_out(all, sizeof(all), value, len);
+	return opt_out(all, sizeof(all), value, len);
 }
 
 int opt_get(const struct opt_store *s, bool stream, int level, int name, void *value,
@@ -264,19 +274,19 @@ int opt_get(const struct opt_store *s, bool stream, int level, int name, void *v
 	if (stream && level == IPPROTO_TCP && name == TCP_CONGESTION) {
 		if (s->cc[0])
 			memcpy(cc, s->cc, sizeof(cc));
-		return opt_copy_out(cc, sizeof(cc), value, len);
+		return opt_out(cc, sizeof(cc), value, len);
 	}
 	if (!opt_fits(i, stream))
 		return ENOPROTOOPT;
-	v = opt_is_set(s, i) ? s->value[i] : opt_table[i].initial;
+	v = opt_value(s, i);
 	/* As the kernel: a short buffer at level IP gets one byte */
 	if (*len < sizeof(v) && *len && level == IPPROTO_IP && v >= 0 && v <= 255) {
 		unsigned char byte = (unsigned char)v;
 
 		*len = 1;
-		return opt_copy_out(&byte, 1, value, len);
+		return opt_out(&byte, 1, value, len);
 	}
-	return opt_copy_out(&v, sizeof(v), value, len);
+	return opt_out(&v, sizeof(v), value, len);
 }
 
 bool opt_knows(bool stream, int level, int name)
@@ -297,7 +307,7 @@ bool opt_stored(const struct opt_store *s, int level, int name, int *value)
 
 	if (i == OPT_NONE || !opt_is_set(s, i))
 		return false;
-	*value = opt_table[i].flags & OPT_DOUBLE ? s->value[i] / 2 : s->value[i];
+	*value = opt_passed(s, i);
 	return true;
 }
 
@@ -306,7 +316,7 @@ int opt_int(const struct opt_store *s, int level, int name)
 	size_t i = opt_find(level, name);
 
 	PN_ASSERT(i < OPT_NONE);
-	return opt_is_set(s, i) ? s->value[i] : opt_table[i].initial;
+	return opt_value(s, i);
 }
 
 bool opt_each(const struct opt_store *s, unsigned int *at, int *level, int *name, int *value)
@@ -318,7 +328,7 @@ bool opt_each(const struct opt_store *s, unsigned int *at, int *level, int *name
 			continue;
 		*level = o->level;
 		*name = o->name;
-		*value = o->flags & OPT_DOUBLE ? s->value[*at] / 2 : s->value[*at];
+		*value = opt_passed(s, *at);
 		(*at)++;
 		return true;
 	}

@@ -43,6 +43,12 @@ int opt_set(struct opt_store *s, bool stream, int level, int name, const void *v
 int opt_get(const struct opt_store *s, bool stream, int level, int name, void *value,
 	    socklen_t *len);
 
+/** opt_out() - Hand something to a program that asks for an option
+ * @len:	Room at @value; then the bytes there
+ * Return: 0; EFAULT
+ */
+int opt_out(const void *from, size_t n, void *value, socklen_t *len);
+
 /** opt_is_ours() - Does this option live here (else the kernel answers)? */
 bool opt_is_ours(int level, int name);
 
