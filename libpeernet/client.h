@@ -254,5 +254,8 @@ ssize_t pn_client_dgram_send(struct pn_client *c, int fd, const struct pn_wire_d
 ssize_t pn_client_dgram_recv(struct pn_client *c, int fd, struct pn_wire_dgram *from,
 			     const struct iovec *iov, size_t iov_count, int flags,
 			     int *msg_flags);
+/** pn_client_dgram_refused() - if what comes next tells that nobody listens, take it
+ *  Return: true if so; false for a datagram, or nothing */
+bool pn_client_dgram_refused(struct pn_client *c, int fd);
 
 #endif

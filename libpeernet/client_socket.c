@@ -566,25 +566,46 @@ ssize_t pn_client_dgram_send(struct pn_client *c, int fd, const struct pn_wire_d
 	return r < 0 ? r : len;
 }
 
+/* Receive a header alone.  Return: it tells that nobody listens */
+static bool recv_refusal(struct pn_client *c, int fd, int flags)
+{
+	uint8_t header[PN_WIRE_DGRAM_LEN];
+	struct pn_wire_dgram from;
+	ssize_t n = c->sys->recv(fd, header, sizeof(header), flags | MSG_DONTWAIT);
+
+	return n == (ssize_t)sizeof(header) &&
+	       pn_wire_dgram_parse(header, sizeof(header), &from) == 0 &&
+	       from.flags & PN_DGRAM_F_ERROR;
+}
+
+/* Another thread, or process, may take it between the two, and tell it.  Then it is a datagram
+ * that is lost here, if there is one already; as UDP may. */
+bool pn_client_dgram_refused(struct pn_client *c, int fd)
+{
+	return recv_refusal(c, fd, MSG_PEEK) && recv_refusal(c, fd, 0);
+}
+
 /* Return: bytes with the header, MSG_TRUNC or not; negative errno */
 static ssize_t recv_whole(struct pn_client *c, int fd, struct pn_wire_dgram *from,
 			  struct layout *l, int flags)
 {
-	ssize_t n = c->sys->recvmsg(fd, &l->msg,
-				    (flags & (MSG_DONTWAIT | MSG_PEEK)) | MSG_TRUNC);
+	ssize_t n;
 
-	if (n < 0)
-		return errno == ECONNRESET ? -ENETDOWN : -errno;
-	if (n == 0)
-		return -ENETDOWN;
-	if (pn_wire_dgram_parse(l->header, pn_min((size_t)n, sizeof(l->header)), from) < 0)
-		return -EPROTO;
-	if (from->flags & PN_DGRAM_F_ERROR) {
-		if (flags & MSG_PEEK)   /* an error is told once */
-			c->sys->recv(fd, l->header, sizeof(l->header), MSG_DONTWAIT);
-		return -ECONNREFUSED;
-	}
-	return n;
+	do {
+		n = c->sys->recvmsg(fd, &l->msg,
+				    (flags & (MSG_DONTWAIT | MSG_PEEK)) | MSG_TRUNC);
+		if (n < 0)
+			return errno == ECONNRESET ? -ENETDOWN : -errno;
+		if (n == 0)
+			return -ENETDOWN;
+		if (pn_wire_dgram_parse(l->header, pn_min((size_t)n, sizeof(l->header)),
+					from) < 0)
+			return -EPROTO;
+		if (!(from->flags & PN_DGRAM_F_ERROR))
+			return n;
+		/* an error is told once, by whoever takes it */
+	} while (flags & MSG_PEEK && !recv_refusal(c, fd, 0));
+	return -ECONNREFUSED;
 }
 
 ssize_t pn_client_dgram_recv(struct pn_client *c, int fd, struct pn_wire_dgram *from,

@@ -38,19 +38,10 @@ static bool is_too_long(const struct sock *s, const struct msghdr *msg)
 /* UDP tells an error to whichever call comes first; here it lies in the queue, as a message */
 void dgram_look(struct sock *s, int fd)
 {
-	uint8_t header[PN_WIRE_DGRAM_LEN];
-	struct pn_wire_dgram from;
 	int saved = errno;
-	ssize_t n;
 
-	if (s->state != SOCK_CONNECTED || s->so_error)
-		return;
-	n = real()->recv(fd, header, sizeof(header), MSG_PEEK | MSG_DONTWAIT);
-	if (n == (ssize_t)sizeof(header) &&
-	    !pn_wire_dgram_parse(header, sizeof(header), &from) && from.flags & PN_DGRAM_F_ERROR) {
-		real()->recv(fd, header, sizeof(header), MSG_DONTWAIT);
+	if (s->state == SOCK_CONNECTED && !s->so_error && pn_client_dgram_refused(dm_client(), fd))
 		atomic_store(&s->so_error, ECONNREFUSED);
-	}
 	errno = saved;
 }
 

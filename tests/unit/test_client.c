@@ -150,10 +150,74 @@ static void test_lengths(void)
 	tear_down();
 }
 
+static void refuse(void)
+{
+	struct pn_wire_dgram error = { .flags = PN_DGRAM_F_ERROR };
+	uint8_t all[PN_WIRE_DGRAM_LEN];
+
+	pn_wire_dgram_build(&error, all);
+	CU_ASSERT_EQUAL(send(daemons, all, sizeof(all), 0), sizeof(all));
+}
+
+/* Another thread takes what has just been looked at */
+static void steal(int fd, int flags)
+{
+	char byte;
+
+	if (flags & MSG_PEEK)
+		recv(fd, &byte, 1, MSG_DONTWAIT);
+}
+
+static ssize_t stolen_recv(int fd, void *buf, size_t len, int flags)
+{
+	ssize_t n = recv(fd, buf, len, flags);
+
+	steal(fd, flags);
+	return n;
+}
+
+static ssize_t stolen_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	ssize_t n = recvmsg(fd, msg, flags);
+
+	steal(fd, flags);
+	return n;
+}
+
+static void test_refused(void)
+{
+	struct pn_client_sys sys = pn_client_libc;
+	struct iovec iov = { bytes, sizeof(bytes) };
+	struct pn_client others;
+	struct pn_wire_dgram from;
+
+	set_up();
+	CU_ASSERT(!pn_client_dgram_refused(&client, ours));
+	refuse();
+	give(3);
+	CU_ASSERT(pn_client_dgram_refused(&client, ours));
+	CU_ASSERT(!pn_client_dgram_refused(&client, ours));
+	CU_ASSERT_EQUAL(pn_client_dgram_recv(&client, ours, &from, &iov, 1, 0, NULL), 3);
+	refuse();
+	CU_ASSERT_EQUAL(pn_client_dgram_recv(&client, ours, &from, &iov, 1, MSG_PEEK, NULL),
+			-ECONNREFUSED);
+	/* who has not got it does not tell it */
+	sys.recv = stolen_recv;
+	sys.recvmsg = stolen_recvmsg;
+	pn_client_init(&others, &sys);
+	refuse();
+	CU_ASSERT(!pn_client_dgram_refused(&others, ours));
+	refuse();
+	CU_ASSERT_EQUAL(pn_client_dgram_recv(&others, ours, &from, &iov, 1,
+					     MSG_PEEK | MSG_DONTWAIT, NULL), -EAGAIN);
+	tear_down();
+}
+
 static CU_TestInfo tests[] = {
 	{ "a datagram out of many pieces", test_send_pieces },
 	{ "a datagram into many pieces", test_recv_pieces },
 	{ "lengths that are beyond all bounds", test_lengths },
+	{ "nobody listens, and two threads hear of it", test_refused },
 	CU_TEST_INFO_NULL,
 };
 
