@@ -100,15 +100,28 @@ static int gai_ours(const char *name, enum name_kind kind, const char *service,
 	return err;
 }
 
-HOOK int getaddrinfo(const char *restrict name, const char *restrict service,
-		     const struct addrinfo *restrict hints, struct addrinfo **restrict out)
+static int gai_libc(const char *name, const char *service, const struct addrinfo *hints,
+		    struct addrinfo **out)
 {
-	enum name_kind kind = NAME_FOREIGN;
+	struct search_list kept;
+	int ret;
+
+	if (hints && hints->ai_flags & AI_NUMERICHOST)
+		return real()->getaddrinfo(name, service, hints, out);
+	search_hide(&_res, name, &kept);
+	ret = real()->getaddrinfo(name, service, hints, out);
+	search_show(&_res, &kept);
+	return ret;
+}
+
+/* @name is as libc will see it */
+static int gai_any(const char *name, const char *service, const struct addrinfo *hints,
+		   struct addrinfo **out)
+{
 	struct addrinfo h = { 0 };
 	uint8_t hit[16];
+	enum name_kind kind = name_kind_of(name, hit);
 
-	if (shim()->on)
-		kind = name_kind_of(name, hit);
 	if (kind != NAME_FOREIGN)
 		return gai_ours(name, kind, service, hints, out);
 	/* PEERNET_ONLY: libc's questions to the DNS cannot be hooked */
@@ -116,9 +129,24 @@ HOOK int getaddrinfo(const char *restrict name, const char *restrict service,
 		if (hints)
 			h = *hints;
 		h.ai_flags |= AI_NUMERICHOST;
-		return real()->getaddrinfo(name, service, &h, out);
+		hints = &h;
 	}
-	return real()->getaddrinfo(name, service, hints, out);
+	return gai_libc(name, service, hints, out);
+}
+
+HOOK int getaddrinfo(const char *restrict name, const char *restrict service,
+		     const struct addrinfo *restrict hints, struct addrinfo **restrict out)
+{
+	char *ascii = NULL;
+	int ret;
+
+	if (!shim()->on)
+		return real()->getaddrinfo(name, service, hints, out);
+	if (name && hints && hints->ai_flags & AI_IDN)
+		ascii = idn_to_ascii(name);
+	ret = gai_any(ascii ? ascii : name, service, hints, out);
+	free(ascii);
+	return ret;
 }
 
 HOOK void freeaddrinfo(struct addrinfo *list)
@@ -193,10 +221,15 @@ HOOK int gethostbyname2_r(const char *restrict name, int family, struct hostent 
 {
 	uint8_t hit[16];
 	enum name_kind kind = ghbn_kind(name, hit);
+	struct search_list kept;
 	int err;
 
-	if (kind == NAME_FOREIGN || (family != AF_INET && family != AF_INET6))
-		return real()->gethostbyname2_r(name, family, h, buf, len, out, h_err);
+	if (kind == NAME_FOREIGN || (family != AF_INET && family != AF_INET6)) {
+		search_hide(&_res, name, &kept);
+		err = real()->gethostbyname2_r(name, family, h, buf, len, out, h_err);
+		search_show(&_res, &kept);
+		return err;
+	}
 	*out = NULL;
 	err = ghbn_ours(name, kind, family, h, buf, len, h_err);
 	if (!err)
@@ -209,11 +242,16 @@ HOOK int gethostbyname_r(const char *restrict name, struct hostent *restrict h,
 			 char *restrict buf, size_t len, struct hostent **restrict out,
 			 int *restrict h_err)
 {
+	struct search_list kept;
 	uint8_t hit[16];
+	int err;
 
-	if (ghbn_kind(name, hit) == NAME_FOREIGN)
-		return real()->gethostbyname_r(name, h, buf, len, out, h_err);
-	return gethostbyname2_r(name, AF_INET, h, buf, len, out, h_err);
+	if (ghbn_kind(name, hit) != NAME_FOREIGN)
+		return gethostbyname2_r(name, AF_INET, h, buf, len, out, h_err);
+	search_hide(&_res, name, &kept);
+	err = real()->gethostbyname_r(name, h, buf, len, out, h_err);
+	search_show(&_res, &kept);
+	return err;
 }
 
 /* libc's own is one for the process; one for each thread breaks nobody */
@@ -234,19 +272,30 @@ HOOK struct hostent *gethostbyname(const char *name)
 {
 	uint8_t hit[16];
 	enum name_kind kind = ghbn_kind(name, hit);
+	struct search_list kept;
+	struct hostent *h;
 
-	return kind == NAME_FOREIGN ? real()->gethostbyname(name) :
-				      ghbn_static(name, kind, AF_INET);
+	if (kind != NAME_FOREIGN)
+		return ghbn_static(name, kind, AF_INET);
+	search_hide(&_res, name, &kept);
+	h = real()->gethostbyname(name);
+	search_show(&_res, &kept);
+	return h;
 }
 
 HOOK struct hostent *gethostbyname2(const char *name, int family)
 {
 	uint8_t hit[16];
 	enum name_kind kind = ghbn_kind(name, hit);
+	struct search_list kept;
+	struct hostent *h;
 
-	if (kind == NAME_FOREIGN || (family != AF_INET && family != AF_INET6))
-		return real()->gethostbyname2(name, family);
-	return ghbn_static(name, kind, family);
+	if (kind != NAME_FOREIGN && (family == AF_INET || family == AF_INET6))
+		return ghbn_static(name, kind, family);
+	search_hide(&_res, name, &kept);
+	h = real()->gethostbyname2(name, family);
+	search_show(&_res, &kept);
+	return h;
 }
 
 /* --- from address to name --------------------------------------------------------- */

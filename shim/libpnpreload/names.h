@@ -4,6 +4,8 @@
 #define SHIM_NAMES_H
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <resolv.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -43,6 +45,40 @@ bool name_is_foreign(const char *name);
  * Return: 0 or errno
  */
 int name_literal(const char *name, int family, char *text);
+
+/** name_join() - A name with a domain behind, as libc puts the two together
+ * @domain:	NULL: none
+ * @all:	Set
+ * Return: @all; NULL if it is foreign, or too long, which libc refuses itself
+ */
+const char *name_join(const char *name, const char *domain, char all[NS_MAXDNAME + 1]);
+
+/**
+ * struct search_list - What has been hidden of libc's
+ * @domain:	As it was; meaningless unless @hidden
+ * @hidden:	Something has
+ */
+struct search_list {
+	char *domain[MAXDNSRCH + 1];
+	bool hidden;
+};
+
+/** search_has_ours() - Would a domain of libc's search list make this name ours?
+ * @name:	May be NULL: no
+ */
+bool search_has_ours(const char *name);
+
+/** search_hide() - Take such domains out, for one call
+ * @state:	This thread's _res, or one of the program's
+ * @kept:	Set, for search_show(), which puts them back
+ */
+void search_hide(res_state state, const char *name, struct search_list *kept);
+void search_show(res_state state, const struct search_list *kept);
+
+/** idn_to_ascii() - A name as libc sees it with AI_IDN
+ * Return: for free(); NULL if it is of ASCII already, or libc cannot do it either
+ */
+char *idn_to_ascii(const char *name);
 
 /** hostent_fill() - A struct hostent in the caller's memory
  * @buf:	For all that it points to; any alignment

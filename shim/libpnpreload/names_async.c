@@ -13,12 +13,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* PEERNET_ONLY: none is */
-static bool is_libcs(const char *name)
+/* Whatever it becomes */
+static bool is_translated(const struct gaicb *one)
 {
+	bool idn = one->ar_request && one->ar_request->ai_flags & AI_IDN;
+	char *ascii = idn ? idn_to_ascii(one->ar_name) : NULL;
+	bool yes = ascii != NULL;
+
+	free(ascii);
+	return yes;
+}
+
+/* PEERNET_ONLY: none is */
+static bool is_libcs(const struct gaicb *one)
+{
+	const char *name = one->ar_name;
 	uint8_t hit[16];
 
-	return !name || (!shim()->only && name_kind_of(name, hit) == NAME_FOREIGN);
+	return !name || (!shim()->only && name_kind_of(name, hit) == NAME_FOREIGN &&
+			 !search_has_ours(name) && !is_translated(one));
 }
 
 HOOK int getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigevent *event)
@@ -34,7 +47,7 @@ HOOK int getaddrinfo_a(int mode, struct gaicb *list[], int count, struct sigeven
 	if (!rest)
 		return EAI_MEMORY;
 	for (i = 0; i < count; i++) {
-		if (list[i] && !is_libcs(list[i]->ar_name))
+		if (list[i] && !is_libcs(list[i]))
 			list[i]->__return = getaddrinfo(list[i]->ar_name, list[i]->ar_service,
 							list[i]->ar_request,
 							&list[i]->ar_result);

@@ -158,9 +158,7 @@ static bool res_ours_sent(const unsigned char *msg, int len, unsigned char *answ
 	return true;
 }
 
-/* libc puts the two together, out of our sight; what is too long it refuses itself.
- * Return: NULL if that is not for us */
-static const char *res_join(const char *name, const char *domain, char all[NS_MAXDNAME + 1])
+const char *name_join(const char *name, const char *domain, char all[NS_MAXDNAME + 1])
 {
 	int n = snprintf(all, NS_MAXDNAME + 1, "%s%s%s", name, domain ? "." : "",
 			 domain ? domain : "");
@@ -200,8 +198,15 @@ HOOK int res_query(const char *name, int class, int type, unsigned char *answer,
 
 HOOK int res_search(const char *name, int class, int type, unsigned char *answer, int len)
 {
-	return name_is_foreign(name) ? real()->res_search(name, class, type, answer, len) :
-				       res_ours(NULL, name, class, type, answer, len);
+	struct search_list kept;
+	int ret;
+
+	if (!name_is_foreign(name))
+		return res_ours(NULL, name, class, type, answer, len);
+	search_hide(&_res, name, &kept);
+	ret = real()->res_search(name, class, type, answer, len);
+	search_show(&_res, &kept);
+	return ret;
 }
 
 HOOK int res_nquery(res_state state, const char *name, int class, int type,
@@ -214,8 +219,15 @@ HOOK int res_nquery(res_state state, const char *name, int class, int type,
 HOOK int res_nsearch(res_state state, const char *name, int class, int type,
 		     unsigned char *answer, int len)
 {
-	return name_is_foreign(name) ? real()->res_nsearch(state, name, class, type, answer, len) :
-				       res_ours(state, name, class, type, answer, len);
+	struct search_list kept;
+	int ret;
+
+	if (!name_is_foreign(name))
+		return res_ours(state, name, class, type, answer, len);
+	search_hide(state, name, &kept);
+	ret = real()->res_nsearch(state, name, class, type, answer, len);
+	search_show(state, &kept);
+	return ret;
 }
 
 HOOK int res_querydomain(const char *name, const char *domain, int class, int type,
@@ -223,7 +235,7 @@ HOOK int res_querydomain(const char *name, const char *domain, int class, int ty
 {
 	char all[NS_MAXDNAME + 1];
 
-	return res_join(name, domain, all) ?
+	return name_join(name, domain, all) ?
 	       res_ours(NULL, all, class, type, answer, len) :
 	       real()->res_querydomain(name, domain, class, type, answer, len);
 }
@@ -233,7 +245,7 @@ HOOK int res_nquerydomain(res_state state, const char *name, const char *domain,
 {
 	char all[NS_MAXDNAME + 1];
 
-	return res_join(name, domain, all) ?
+	return name_join(name, domain, all) ?
 	       res_ours(state, all, class, type, answer, len) :
 	       real()->res_nquerydomain(state, name, domain, class, type, answer, len);
 }

@@ -26,10 +26,12 @@ setup()
 	[ -n "${PN_DIR-}" ] || skip "needs to make network namespaces"
 	cd "$PN_DIR" || return
 	server_pid=
+	mounted=
 }
 
 teardown()
 {
+	[ -z "$mounted" ] || umount "$mounted"
 	if [ -z "${BATS_TEST_COMPLETED-}" ]; then
 		tail -n 20 "$PN_DIR"/server.log "$PN_DIR"/trace 2>/dev/null
 		show_logs 10
@@ -370,6 +372,30 @@ ctypes.CDLL(None).syscall(322, -100, b"/usr/bin/getent", argv, (ctypes.c_char_p 
 	# and those that are sent before another one
 	wait_until 10 eval '[ "$(grep -c "^[ut]" asked)" -eq 34 ]'
 	run ! grep -qi 'pn.alt\|ip6.arpa\|18.198' asked
+	kill "$SPAWNED"
+}
+
+# libc puts its domains behind a name, and with AI_IDN takes other dots and letters
+@test "what libc makes of a name does not get to the DNS either" {
+	local own="$PN_ROOT/tests/e2e/own_dns.py" wide="${B_NAME%.pn.alt}。ｐｎ.alt"
+	rm -f asked resolv.conf
+	printf '%s\n' 'nameserver 127.0.0.1' 'search pn.alt example.org alt' \
+		'options timeout:1 attempts:1' >resolv.conf
+	mount --bind resolv.conf /etc/resolv.conf || skip "cannot have a resolv.conf here"
+	mounted=/etc/resolv.conf
+	spawn A dns.log timeout 60 python3 "$own" serve asked
+	wait_until 10 grep -q ready asked
+	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$own" libc web web.pn nobody.pn。alt "$wide"
+	echo "$output"
+	[ "$(grep -c "^$wide getaddrinfo.* idn $(hit_of B)$" <<<"$output")" -eq 2 ] ||
+		grep -q "^$wide getaddrinfo idn -105" <<<"$output" # libidn2 is not there
+	# all others are asked for, and the other domains are looked in
+	grep -q '^udp web.example.org$' asked
+	grep -q '^udp web.pn$' asked
+	run ! grep -iF pn.alt asked
+	# without the shim they are
+	on A timeout 20 env PEERNET=off python3 "$own" libc web web.pn
+	grep -q '^udp web.pn.alt$' asked
 	kill "$SPAWNED"
 }
 

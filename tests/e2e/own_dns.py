@@ -5,9 +5,11 @@
     own_dns.py serve FILE       a server of the DNS on 127.0.0.1, which answers nothing: each
                                 name that it is asked for is a line of FILE
     own_dns.py ask NAME...      asks for each name in all ways; prints what came of it
+    own_dns.py libc NAME...     the same by libc's functions, at once
 """
 import ctypes
 import errno
+import locale
 import os
 import socket
 import struct
@@ -113,7 +115,82 @@ def ask(name):
             print(name, way, errno.errorcode[e.errno])
 
 
+class Addrinfo(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_int) for n in ("flags", "family", "socktype", "protocol")] + [
+        ("addrlen", ctypes.c_uint32), ("addr", ctypes.c_void_p), ("canonname", ctypes.c_void_p),
+        ("next", ctypes.c_void_p)]
+
+
+class Gaicb(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("service", ctypes.c_char_p),
+                ("request", ctypes.POINTER(Addrinfo)), ("result", ctypes.POINTER(Addrinfo)),
+                ("ret", ctypes.c_int), ("reserved", ctypes.c_int * 5)]
+
+
+AI_IDN = 0x40
+libc = ctypes.CDLL(None)
+libc.gethostbyname.restype = libc.gethostbyname2.restype = ctypes.c_void_p
+
+
+def found(err, info):
+    if err:
+        return err
+    return socket.inet_ntop(socket.AF_INET6, ctypes.string_at(info.contents.addr + 8, 16))
+
+
+def by_getaddrinfo(name, flags):
+    out, hints = ctypes.POINTER(Addrinfo)(), Addrinfo(flags, socket.AF_INET6, 1)
+    return found(libc.getaddrinfo(name, None, ctypes.byref(hints), ctypes.byref(out)), out)
+
+
+def by_getaddrinfo_a(name, flags):
+    one = Gaicb(name, None, ctypes.pointer(Addrinfo(flags, socket.AF_INET6, 1)))
+    assert libc.getaddrinfo_a(0, (ctypes.c_void_p * 1)(ctypes.addressof(one)), 1, None) == 0
+    return found(libc.gai_error(ctypes.byref(one)), one.result)
+
+
+def reentrant(call, *args):
+    host, buf, out, err = (ctypes.create_string_buffer(n) for n in (64, 1000, 8, 4))
+    call(*args, host, buf, ctypes.c_size_t(1000), out, err)
+    return any(out.raw)
+
+
+def search(name, state=None):
+    answer = ctypes.create_string_buffer(512)
+    if not state:
+        return libc.res_search(name, 1, 28, answer, 512)
+    assert libc.__res_ninit(state) == 0
+    return libc.res_nsearch(state, name, 1, 28, answer, 512)
+
+
+LIBC_WAYS = {
+    "getaddrinfo": lambda n: by_getaddrinfo(n, 0),
+    "getaddrinfo idn": lambda n: by_getaddrinfo(n, AI_IDN),
+    "getaddrinfo_a": lambda n: by_getaddrinfo_a(n, 0),
+    "getaddrinfo_a idn": lambda n: by_getaddrinfo_a(n, AI_IDN),
+    "gethostbyname": libc.gethostbyname,
+    "gethostbyname2": lambda n: libc.gethostbyname2(n, socket.AF_INET6),
+    "gethostbyname_r": lambda n: reentrant(libc.gethostbyname_r, n),
+    "gethostbyname2_r": lambda n: reentrant(libc.gethostbyname2_r, n, socket.AF_INET6),
+    "res_search": search,
+    "res_nsearch": lambda n: search(n, ctypes.create_string_buffer(4096)),
+}
+
+
+def ask_libc(names):
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    all_ = [threading.Thread(target=lambda w=way, c=call, n=name: os.write(
+                1, f"{n} {w} {c(n.encode())}\n".encode()))
+            for name in names for way, call in LIBC_WAYS.items()]
+    for t in all_:
+        t.start()
+    for t in all_:
+        t.join()
+
+
 if sys.argv[1] == "serve":
     serve(sys.argv[2])
+if sys.argv[1] == "libc":
+    sys.exit(ask_libc(sys.argv[2:]))
 for arg in sys.argv[2:]:
     ask(arg)
