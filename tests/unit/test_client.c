@@ -139,7 +139,8 @@ static void test_lengths(void)
 	set_up();
 	for (count = 1; count <= 2; count++) {
 		give(100);
-		CU_ASSERT_EQUAL(pn_client_dgram_recv(&client, ours, &from, iov, count, 0, NULL), 100);
+		CU_ASSERT_EQUAL(pn_client_dgram_recv(&client, ours, &from, iov, count, 0, NULL),
+				100);
 		CU_ASSERT(!memcmp(room[0], bytes, 100));
 		CU_ASSERT_EQUAL(pn_client_dgram_send(&client, ours, &head, iov, count, 0),
 				-EMSGSIZE);

@@ -139,7 +139,8 @@ static void run_recvfrom(const struct step *st, struct out *o)
 {
 	struct sockaddr_storage ss = { 0 };
 	const char *how = st->word[4];
-	socklen_t len = (*how >= '0' && *how <= '9') || *how == '-' ? (socklen_t)atoi(how) : sizeof(ss);
+	bool given = (*how >= '0' && *how <= '9') || *how == '-';
+	socklen_t len = given ? (socklen_t)atoi(how) : sizeof(ss);
 	struct sockaddr *sa = where(how, (char *)&ss);
 	socklen_t *lenp = !strcmp(how, "nolen") || !strcmp(how, "null") ? NULL : &len;
 	size_t n = length(st->word[2]);
