@@ -254,22 +254,28 @@ static bool shun_again(const struct shun *s, struct pn_time now)
 	return s->times && (uint32_t)(units(now) - s->until) <= FORGET_NS >> UNIT_SHIFT;
 }
 
-/* That one, or room for it: the place of the one that ends soonest, or has ended */
+/* That one, or room for it: nothing that is shunned or suspected now goes for it, or else who makes
+ * packets come back for many areas would be shunned for none.  Return: NULL: no room */
 static struct shun *shun_have(struct net *net, uint64_t area, uint32_t adj, struct pn_time now)
 {
 	uint32_t key = shun_key(area, adj);
-	struct shun *s = shun_find(net, area, adj);
+	struct shun *s = shun_find(net, area, adj), *best = NULL;
 
 	if (s)
 		return s;
-	s = shun_at(net, key, 0);
-	for (unsigned i = 1; i < SHUN_PROBES; i++)
-		if ((int32_t)(shun_at(net, key, i)->until - s->until) < 0)
-			s = shun_at(net, key, i);
-	shun_end(net, s, now);
-	*s = (struct shun){ .key = key, .adj = (uint16_t)adj, .all = area == ALL,
-			    .until = units(now), .since = units(now) - UINT16_MAX };
-	return s;
+	for (unsigned i = 0; i < SHUN_PROBES; i++) {
+		s = shun_at(net, key, i);
+		if (s->key && (s->on || shun_suspects(s, now)))
+			continue;
+		if (!best || (shun_again(best, now) && !shun_again(s, now)) ||
+		    (shun_again(best, now) == shun_again(s, now) &&
+		     (int32_t)(s->until - best->until) < 0))
+			best = s;
+	}
+	if (best)
+		*best = (struct shun){ .key = key, .adj = (uint16_t)adj, .all = area == ALL,
+				       .until = units(now), .since = units(now) - UINT16_MAX };
+	return best;
 }
 
 bool circle_shuns(const struct net *net, uint64_t area, uint32_t adj)
@@ -284,8 +290,8 @@ static void shun(struct net *net, uint64_t area, uint32_t adj, uint64_t hold_ns,
 {
 	struct shun *s = shun_have(net, area, adj, now);
 
-	if (s->on)
-		return;                  /* what came back left before */
+	if (!s || s->on)
+		return;                  /* no room; or what came back left before */
 	if (!shun_again(s, now))
 		s->times = 0;
 	hold_ns <<= s->times;
@@ -320,6 +326,8 @@ static void blame(struct net *net, uint16_t facet, unsigned level, uint32_t adj,
 	if (!area || !adj_at(net, adj))
 		return;
 	s = shun_have(net, area, adj, now);
+	if (!s)
+		return;
 	if (!shun_suspects(s, now))
 		s->since = units(now);
 	if (!shun_again(s, now) && units(now) - s->since < PATIENCE_NS >> UNIT_SHIFT)
@@ -329,17 +337,35 @@ static void blame(struct net *net, uint16_t facet, unsigned level, uint32_t adj,
 		shun(net, ALL, adj, LIAR_HOLD_NS, now);
 }
 
-void circle_rule_out(const struct net *net, struct fwd_hop *hop, struct pn_time now)
+/* Return: it goes to that sibling by others than @adj now */
+static bool avoids(const struct net *net, uint64_t area, uint32_t adj, struct pn_time now)
 {
+	const struct shun *s = shun_find(net, area, adj);
+
+	return circle_shuns(net, area, adj) || (s && shun_suspects(s, now));
+}
+
+void circle_rule_out(struct net *net, uint32_t from, struct fwd_hop *hop, struct pn_time now)
+{
+	const struct adj_pub *a;
 	uint64_t area;
-	const struct shun *s;
+	int other;
 
 	if (hop->verdict != FWD_SEND || hop->shortcut || hop->level == 0)
 		return;
 	area = route_sibling_line(net, hop->facet, hop->sibling);
-	s = shun_find(net, area, hop->adj);
-	if (!circle_shuns(net, area, hop->adj) && !(s && shun_suspects(s, now)))
+	if (!avoids(net, area, hop->adj, now))
 		return;
+	other = route_alternate(net, hop->facet, hop->sibling, (int)hop->adj);
+	a = other < 0 ? NULL : adj_at(net, (uint32_t)other);
+	if (a && a->up && !a->suspect && a->kind != ADJ_INTERNAL && (uint32_t)other != from &&
+	    !avoids(net, area, (uint32_t)other, now)) {
+		hop->adj = (uint32_t)other;
+		hop->alternate = true;
+		if (!(hop->flags & NET_HDR_F_KEY))
+			hop->flags |= NET_HDR_F_PLAIN;
+		return;
+	}
 	hop->verdict = FWD_NO_ROUTE;
 	hop->level = hop->sibling;
 }

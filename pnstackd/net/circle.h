@@ -17,7 +17,7 @@ void circle_expire(struct net *net, struct pn_time now);        /* TIMER_CIRCLE 
 uint32_t circle_hash(const struct net_hdr *hdr, const struct pn_pkt *pkt);
 
 /** circle_is_back() - did we send this packet on before?  Then the route that it took is
- *                     used no more for a while
+ *                     suspected, and in the end shunned
  *  @from:  it came by now  @to: out, where it was sent then
  *  @first: out, where it had come from before that; FWD_ADJ_NONE: it is our own
  *  Cost:  one probe */
@@ -36,8 +36,10 @@ void circle_note(struct net *net, uint32_t from, const struct net_hdr *hdr, uint
 #define CIRCLE_ALL UINT64_MAX
 bool circle_shuns(const struct net *net, uint64_t area, uint32_t adj);
 
-/** circle_rule_out() - where a packet that came back would go next: no such route after all */
-void circle_rule_out(const struct net *net, struct fwd_hop *hop, struct pn_time now);
+/** circle_rule_out() - where a packet that came back would go next: another way if that one is
+ *  shunned or suspected, or no route after all
+ *  @from: where it came from */
+void circle_rule_out(struct net *net, uint32_t from, struct fwd_hop *hop, struct pn_time now);
 
 /** circle_request() - a request for a newer sequence number is about to be sent on
  *  Return: how often it was, just now */

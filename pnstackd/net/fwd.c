@@ -483,7 +483,7 @@ static void fwd_onward(struct net *net, uint32_t adj, uint16_t facet, struct net
 	}
 	if (back) {
 		hdr->hops -= hdr->hops / RETURN_SHARE;
-		circle_rule_out(net, &hop, now);
+		circle_rule_out(net, adj, &hop, now);
 	}
 	if (hop.verdict == FWD_NO_ROUTE && !fwd_to_tag(net, hdr, adj, &hop) &&
 	    fwd_back(net, back && adj == to ? first : adj, hdr, pkt, &hop, now))

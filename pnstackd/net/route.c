@@ -15,13 +15,14 @@
  *  - what a neighbour advertises is kept for every neighbour (struct via), and it
  *    is feasible if its sequence number is newer than, or its metric smaller than,
  *    what we ever advertised ourselves for that source (struct fd; 3.5.1).  Only
- *    feasible routes are used, so there is no loop;
+ *    feasible routes are chosen, so there is no loop;
  *  - when only unfeasible ones are left, or the one in use is about to become so, the source is
  *    asked for a newer number (3.8.1.2); the request follows the selected routes towards it;
  *  - what is gone is retracted at once (metric NET_METRIC_INF); what only became dearer than
  *    may be believed, and nothing else is there, waits RISE_NS for the newer number.  What was told
- *    before stands meanwhile: others go by its number.  (Otherwise a border
- *    link that costs a little more takes the route away from a whole area for a moment.)
+ *    before stands meanwhile; that makes no loop, since who is used by us has told the same
+ *    source and number, and is nearer by these.  (Otherwise a border link that costs a little
+ *    more takes the route away from a whole area for a moment.)
  * A border's own direct neighbours in the sibling are vias as well, with the border
  * as the source and nothing to be compared: they cannot loop.  If these get dearer it tells so
  * under a new number.
@@ -99,8 +100,10 @@ static void via_drop(struct net *net, struct dest *d, uint32_t adj)
 			at = &v->next;
 			continue;
 		}
-		if (d->selected == ref)
+		if (d->selected == ref) {
 			d->selected = 0;
+			d->switch_at = PN_TIME_NEVER;
+		}
 		intern_drop(&net->ctl->routers, v->router);
 		intern_drop(&net->ctl->sibs, v->sib);
 		*at = v->next;
@@ -181,11 +184,12 @@ static bool source_lives(const struct net *net, const struct dest *d, uint16_t r
 	return false;
 }
 
-/* The distance for a source stands in the @i-th place from now on, and that in the first. */
-static void fd_set(struct dest *d, unsigned i, struct fd fd)
+/* The distance for a source has the @i-th place, and gets the @to-th before that.  The first one is
+ * that of the route in use. */
+static void fd_set(struct dest *d, unsigned i, unsigned to, struct fd fd)
 {
-	memmove(&d->fd[1], &d->fd[0], i * sizeof(d->fd[0]));
-	d->fd[0] = fd;
+	memmove(&d->fd[to + 1], &d->fd[to], (i - to) * sizeof(d->fd[0]));
+	d->fd[to] = fd;
 }
 
 /* Room for one more source: that of one of which nobody tells any more, if there is one,
@@ -210,8 +214,10 @@ static unsigned fd_room(struct net *net, struct dest *d)
 
 void route_fd_adopt(struct net *net, struct dest *d, const struct via *v)
 {
+	unsigned i = fd_room(net, d), to = d->fd[0].router && i > 0;
+
 	PN_ASSERT(!route_fd(d, v->router));
-	fd_set(d, fd_room(net, d), (struct fd){intern_get(&net->ctl->routers, v->router),
+	fd_set(d, i, to, (struct fd){intern_get(&net->ctl->routers, v->router),
 					       v->seqno, v->metric});
 }
 
@@ -223,13 +229,13 @@ void route_fd_update(struct net *net, struct dest *d, uint16_t router, uint16_t 
 
 	if (!known) {
 		intern_get(&net->ctl->routers, router);
-		fd_set(d, fd_room(net, d), fd);
+		fd_set(d, fd_room(net, d), 0, fd);
 		return;
 	}
 	if (!seqno_newer(seqno, known->seqno) &&
 	    !(seqno == known->seqno && metric < known->metric))
 		fd = *known;
-	fd_set(d, (unsigned)(known - d->fd), fd);
+	fd_set(d, (unsigned)(known - d->fd), 0, fd);
 }
 
 bool route_via_feasible(const struct net *net, const struct facet *f, const struct dest *d,
@@ -319,7 +325,7 @@ static void dest_select(struct net *net, struct facet *f, struct dest *d, struct
 			best_total = total;
 		}
 	}
-	if (!best && rise_waits(net, f, d, now))
+	if ((!best || via_last_resort(best)) && rise_waits(net, f, d, now))
 		return;
 	if (d->selected && hold_on(net, f, d, via_at(net, d->selected), best_total, now)) {
 		best = via_at(net, d->selected);
@@ -513,7 +519,7 @@ static void dest_lead(struct net *net, struct facet *f, struct dest *d, struct p
 	d->own = true;
 	d->selected = 0;
 	d->metric = 0;
-	d->lost_at = PN_TIME_NEVER;
+	d->lost_at = d->switch_at = PN_TIME_NEVER;
 	d->next_beat = pn_time_add(now, beat_ns(net, f, d->area));
 }
 

@@ -631,7 +631,7 @@ static bool ruled_out(void)
 {
 	struct fwd_hop hop = { .verdict = FWD_SEND, .adj = 1, .level = 1 };
 
-	circle_rule_out(w_net(1), &hop, w.now);
+	circle_rule_out(w_net(1), 0, &hop, w.now);
 	return hop.verdict == FWD_NO_ROUTE;
 }
 
@@ -656,6 +656,26 @@ static void who_goes_round_is_suspected_first(void)
 	circle_expire(w_net(1), w.now);
 	w_run(FORGET_NS);
 	CU_ASSERT(!shunned_after_return(13));    /* until it is forgotten */
+	w_end();
+}
+
+/* Who makes packets come back for more areas than there is room for is shunned for some. */
+static void suspects_do_not_push_out(void)
+{
+	uint32_t shunned = 0;
+
+	w_line(3);
+	w_start(1, 16, 16);
+	for (unsigned round = 0; round < 8; round++) {
+		for (unsigned level = 0; level < 40; level++) {
+			w_vertex(w_net(1), 0)->dist[level] = 1;
+			blame(w_net(1), 0, level, 1, w.now);
+		}
+		w_run(PN_MS(100));
+	}
+	for (unsigned level = 0; level < 40; level++)
+		shunned += circle_shuns(w_net(1), route_sibling_line(w_net(1), 0, level), 1);
+	CU_ASSERT(shunned >= w_net(1)->circle->shun_mask / 2);
 	w_end();
 }
 
@@ -766,6 +786,7 @@ static CU_TestInfo tests[] = {
 	{ "a detour is no circle", a_detour_is_no_circle },
 	{ "the table of packets gives way", the_table_gives_way },
 	{ "who goes round is suspected first", who_goes_round_is_suspected_first },
+	{ "suspects do not push out who is shunned", suspects_do_not_push_out },
 	{ "a shun ends where its neighbour stands by then", a_shun_ends_where_it_stands },
 	{ "the other kind of route is no circle", plain_is_no_circle },
 	{ "next hop", next_hop },

@@ -183,14 +183,27 @@ static void test_rise(void)
 	CU_ASSERT_EQUAL(counter(0, "route_requests"), asked + 1);
 	CU_ASSERT_EQUAL(via_now(0, d), ax);
 	CU_ASSERT_EQUAL(d->metric, 100 + cost);          /* as told before */
-	route_duties(lab->net[0], facet_of(0), pn_time_add(lab->now, PN_MS(399)));
+	lab->now = pn_time_add(lab->now, PN_MS(200));    /* and nobody answers */
+	tell(0, x, d, 10, (uint16_t)(100 + 2 * cost));   /* not longer for that */
+	lab->now = pn_time_add(lab->now, PN_MS(199));
+	route_duties(lab->net[0], facet_of(0), lab->now);
 	CU_ASSERT_EQUAL(via_now(0, d), ax);
-	route_duties(lab->net[0], facet_of(0), pn_time_add(lab->now, PN_MS(401)));
+	CU_ASSERT_EQUAL(d->metric, 100 + cost);
+	lab->now = pn_time_add(lab->now, PN_MS(2));
+	route_duties(lab->net[0], facet_of(0), lab->now);
 	CU_ASSERT_EQUAL(via_now(0, d), -1);
 	CU_ASSERT_EQUAL(d->metric, NET_METRIC_INF);
+	CU_ASSERT(pn_time_is_never(d->switch_at));
+	/* another source is no rise */
 	tell(0, x, d, 11, 100);
 	tell(0, x, d, 11, (uint16_t)(100 + cost));
 	CU_ASSERT_EQUAL(d->metric, 100 + cost);
+	tell_as(0, x, d, source_of(0, d) + 1, 11, (uint16_t)(100 + cost));
+	CU_ASSERT_EQUAL(via_now(0, d), -1);
+	tell(0, x, d, 11, 50);
+	tell(0, x, d, 11, (uint16_t)(50 + cost));
+	CU_ASSERT_EQUAL(via_now(0, d), ax);
+	CU_ASSERT_EQUAL(d->metric, 50 + cost);
 	tell(0, x, d, 12, (uint16_t)(100 + cost));       /* the answer */
 	CU_ASSERT_EQUAL(via_now(0, d), ax);
 	CU_ASSERT_EQUAL(d->metric, 100 + 2 * cost);
@@ -324,7 +337,9 @@ static void test_many_sources(void)
 	}
 	v.router = source_new(net, 200);
 	route_fd_adopt(net, &d, &v);
-	v.router = source_new(net, 100);
+	/* the first place is that of the route in use */
+	CU_ASSERT_PTR_EQUAL(route_fd(&d, source_new(net, 100)), &d.fd[0]);
+	v.router = source_new(net, 101);
 	CU_ASSERT_PTR_NULL(route_fd(&d, v.router));
 	CU_ASSERT(!route_via_feasible(net, f, &d, &v));
 	v.metric = 99;
