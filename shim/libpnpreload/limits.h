@@ -21,7 +21,7 @@
 #define IOV_MAX_SHIM	1024	/* pieces of one message, as Linux */
 #define IO_MAX		0x7ffff000u	/* bytes of one call, as Linux */
 #define RES_TTL		60	/* s, of what is said in the DNS's place */
-#define DNS_MESSAGES_MAX 256	/* questions to the DNS in one write */
+#define DNS_QUESTIONS_MAX 4	/* in one message to the DNS; RFC 9619 has one at most */
 #define MAP4_CACHE	64	/* HITs whose IPv4 address is remembered */
 
 #endif /* SHIM_LIMITS_H */

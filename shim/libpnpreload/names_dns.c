@@ -29,6 +29,7 @@
 #define DNS_PORT	53
 #define DNS_LEN		2	/* of the length on a stream */
 #define DNS_LOOK	(DNS_LEN + NS_HFIXEDSZ + NS_MAXCDNAME + NS_QFIXEDSZ)
+#define DNS_QR		0x80	/* in the third byte: an answer */
 #define DNS_OPCODE	0xf8	/* QR and OPCODE in the third byte: 0 is a standard query */
 
 static _Atomic uint8_t dns_bits[FD_MAX / 8];
@@ -78,53 +79,73 @@ static bool is_about_ours(const uint8_t *msg, size_t len)
 	       !name_is_foreign(name);
 }
 
-/* What is from the byte @at on, in one piece.  Return: bytes of it, no more than are looked at */
-static size_t gather(const struct msghdr *msg, size_t at, uint8_t out[DNS_LOOK])
+/* Where the walk over the pieces is; so it does not begin anew with each message */
+struct cursor {
+	const struct iovec *iov;
+	size_t left;	/* pieces, with this one */
+	size_t at;	/* bytes of this one that are behind us */
+};
+
+/* Goes on by @n bytes.  @out: a copy of them; may be NULL.  Return: bytes, fewer at the end */
+static size_t go_on(struct cursor *c, size_t n, uint8_t *out)
 {
-	size_t len = 0, n;
+	size_t done = 0, step;
 
-	for (size_t i = 0; i < msg->msg_iovlen && len < DNS_LOOK; i++) {
-		const struct iovec *iov = &msg->msg_iov[i];
-
-		if (at >= iov->iov_len) {
-			at -= iov->iov_len;
-			continue;
+	while (c->left && done < n) {
+		step = pn_min(c->iov->iov_len - c->at, n - done);
+		if (out && step)
+			memcpy(out + done, (const uint8_t *)c->iov->iov_base + c->at, step);
+		done += step;
+		c->at += step;
+		if (c->at == c->iov->iov_len) {
+			c->iov++;
+			c->left--;
+			c->at = 0;
 		}
-		n = pn_min(iov->iov_len - at, DNS_LOOK - len);
-		memcpy(out + len, (const uint8_t *)iov->iov_base + at, n);
-		len += n;
-		at = 0;
 	}
-	return len;
+	return done;
 }
 
-/* Messages with their lengths, from the start.  One that is too short is no DNS, and ends them. */
-static bool has_one_about_ours(const struct msghdr *msg)
+/* What is from there on, in one piece.  Return: bytes of it, no more than are looked at */
+static size_t gather(struct cursor c, uint8_t out[DNS_LOOK])
+{
+	return go_on(&c, DNS_LOOK, out);
+}
+
+/* May a client of the DNS have sent it?  If not, it is something else that is sent there. */
+static bool is_clients(const uint8_t *msg, size_t len)
+{
+	return len >= NS_HFIXEDSZ && !(msg[2] & DNS_QR) && !msg[4] && msg[5] <= DNS_QUESTIONS_MAX;
+}
+
+/* Messages with their lengths, from the start.  What is no DNS ends them: else bytes of any kind
+ * would be taken for lengths.  There is no limit to their number, since nothing may get through
+ * unseen and nothing else be refused; each takes a bounded time and DNS_LEN + NS_HFIXEDSZ bytes. */
+static bool has_one_about_ours(struct cursor c)
 {
 	uint8_t head[DNS_LOOK];
-	size_t at = 0, len, message, count;
+	size_t len, message;
 
-	for (count = 0; count < DNS_MESSAGES_MAX; count++) {
-		len = gather(msg, at, head);
+	for (;;) {
+		len = gather(c, head);
 		message = len < DNS_LEN ? 0 : (size_t)head[0] << 8 | head[1];
-		if (message < NS_HFIXEDSZ)
+		if (message < NS_HFIXEDSZ || !is_clients(head + DNS_LEN, len - DNS_LEN))
 			return false;
 		if (is_about_ours(head + DNS_LEN, len - DNS_LEN))
 			return true;
-		at += DNS_LEN + message;
+		go_on(&c, DNS_LEN + message, NULL);
 	}
-	/* Nobody asks so much at once; but if somebody does, nothing gets through unseen */
-	return gather(msg, at, head);
 }
 
 bool dns_is_leak(int fd, const struct sa_dest *dest, const struct msghdr *msg)
 {
+	struct cursor c = { msg->msg_iov, msg->msg_iovlen, 0 };
 	uint8_t head[DNS_LOOK];
 
 	if (!(dest ? is_server(dest) : dns_is_client(fd)) || !shim()->on || !msg->msg_iov ||
 	    msg->msg_iovlen > IOV_MAX_SHIM)	/* which the kernel refuses */
 		return false;
-	if (!is_about_ours(head, gather(msg, 0, head)) && !has_one_about_ours(msg))
+	if (!is_about_ours(head, gather(c, head)) && !has_one_about_ours(c))
 		return false;
 	trace(fd, "a question to the DNS about a name of PeerNet's: refused");
 	return true;

@@ -18,6 +18,8 @@
 #define ROOM	16384
 #define FD	901	/* not open, and none of ours */
 #define PIECES	64
+#define MANY	500	/* messages in one write */
+#define BULK	(1u << 20)
 
 static const struct sa_dest server = { .kind = SA_KERNEL, .port = 53 };
 
@@ -175,23 +177,50 @@ static size_t stream_of(uint8_t buf[ROOM], size_t count, size_t at)
 static void test_several(void)
 {
 	static uint8_t buf[ROOM];
-	size_t len, count, at;
+	size_t count, at;
 
 	for (count = 1; count < 8; count++) {
 		CU_ASSERT(!is_leak(buf, stream_of(buf, count, count)));
 		for (at = 0; at < count; at++)
 			CU_ASSERT(is_leak(buf, stream_of(buf, count, at)));
 	}
-	CU_ASSERT(!is_leak(buf, stream_of(buf, DNS_MESSAGES_MAX, DNS_MESSAGES_MAX)));
-	CU_ASSERT(is_leak(buf, stream_of(buf, DNS_MESSAGES_MAX, DNS_MESSAGES_MAX - 1)));
-	/* More than are looked at do not get through */
-	len = stream_of(buf, DNS_MESSAGES_MAX + 1, DNS_MESSAGES_MAX + 1);
-	CU_ASSERT(is_leak(buf, len));
+	/* Nobody asks so much at once, but it is looked at all the same */
+	CU_ASSERT(!is_leak(buf, stream_of(buf, MANY, MANY)));
+	CU_ASSERT(is_leak(buf, stream_of(buf, MANY, MANY - 1)));
 	/* What is no DNS, of whatever length, is not refused */
 	memset(buf, 0, sizeof(buf));
 	CU_ASSERT(!is_leak(buf, sizeof(buf)));
 	memset(buf, 'G', sizeof(buf));
 	CU_ASSERT(!is_leak(buf, sizeof(buf)));
+}
+
+/* Other things are sent to port 53, too, and files that are no sockets are taken for such: whatever
+ * lengths their bytes may be taken for, they are not refused. */
+static void test_bulk(void)
+{
+	static const uint8_t words[][2] = { { 0, 0 }, { 1, 1 }, { 0, 0x20 }, { 0x20, 0 }, { 0, 12 },
+					    { 'G', 'G' }, { 0xff, 0xff } };
+	static uint8_t buf[BULK];
+	uint64_t seed = 1;
+	size_t i, k;
+
+	for (k = 0; k < PN_ARRAY_LEN(words); k++) {
+		for (i = 0; i < BULK; i++)
+			buf[i] = words[k][i % 2];
+		CU_ASSERT(!is_leak(buf, BULK));
+		CU_ASSERT(!is_leak(buf + 1, BULK - 1));
+	}
+	for (i = 0; i < BULK; i++)
+		buf[i] = (uint8_t)unit_random(&seed);
+	for (i = 0; i < 1000; i++)
+		CU_ASSERT(!is_leak(buf + i, BULK / 16));
+	CU_ASSERT(!is_leak(buf, BULK));
+	/* with lengths of 12 bytes, as the DNS has them */
+	for (i = 0; i + 14 <= BULK; i += 14) {
+		memset(buf + i, 0, 14);
+		buf[i + 1] = 12;
+	}
+	CU_ASSERT(!is_leak(buf, BULK));
 }
 
 static void test_pieces(void)
@@ -356,6 +385,7 @@ static CU_TestInfo tests[] = {
 	{ "whose name is asked for", test_whose },
 	{ "where it goes", test_where },
 	{ "several in one write", test_several },
+	{ "bytes of other kinds", test_bulk },
 	{ "in pieces", test_pieces },
 	{ "cut at each byte", test_cut },
 	{ "random changes", test_random },
