@@ -137,13 +137,25 @@ static bool has_one_about_ours(struct cursor c)
 	}
 }
 
+/* An error that somebody took for a length: the kernel refuses it, or sends what memory there is;
+ * to look for the end of it would kill the program.  It may have been cut to IO_MAX on the way. */
+static bool has_no_end(const struct msghdr *msg)
+{
+	for (size_t i = 0; i < msg->msg_iovlen; i++) {
+		if (msg->msg_iov[i].iov_len >= IO_MAX)
+			return true;
+	}
+	return false;
+}
+
 bool dns_is_leak(int fd, const struct sa_dest *dest, const struct msghdr *msg)
 {
 	struct cursor c = { msg->msg_iov, msg->msg_iovlen, 0 };
 	uint8_t head[DNS_LOOK];
 
 	if (!(dest ? is_server(dest) : dns_is_client(fd)) || !shim()->on || !msg->msg_iov ||
-	    msg->msg_iovlen > IOV_MAX_SHIM)	/* which the kernel refuses */
+	    msg->msg_iovlen > IOV_MAX_SHIM ||	/* which the kernel refuses */
+	    has_no_end(msg))
 		return false;
 	if (!is_about_ours(head, gather(c, head)) && !has_one_about_ours(c))
 		return false;

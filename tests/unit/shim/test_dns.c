@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -360,10 +361,9 @@ static unsigned int send_all_ways(uint8_t *buf, size_t len)
 	return refused;
 }
 
-static void test_calls(void)
+static void fake_sends(void)
 {
 	struct shim_real *below = fake_below();
-	static uint8_t buf[ROOM];
 
 	below->write = below_write;
 	below->writev = below_writev;
@@ -371,12 +371,57 @@ static void test_calls(void)
 	below->sendto = below_sendto;
 	below->sendmsg = below_sendmsg;
 	below->sendmmsg = below_sendmmsg;
-	dns_connected(FD, &server);
 	below_count = 0;
+}
+
+static void test_calls(void)
+{
+	static uint8_t buf[ROOM];
+
+	fake_sends();
+	dns_connected(FD, &server);
 	CU_ASSERT_EQUAL(send_all_ways(buf, stream_of(buf, 4, 2)), 12);
 	CU_ASSERT_EQUAL(below_count, 1);
 	CU_ASSERT_EQUAL(send_all_ways(buf, stream_of(buf, 4, 4)), 0);
 	CU_ASSERT_EQUAL(below_count, 13);
+	dns_connected(FD, &(struct sa_dest){ .kind = SA_UNSPEC });
+	fake_reset();
+}
+
+/* What a program has for a length after an error is the kernel's to refuse */
+static void test_no_length(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(53),
+				  .sin_addr.s_addr = htonl(0x7f000035) };
+	static const size_t lengths[] = { SIZE_MAX, (size_t)SSIZE_MAX + 1, SSIZE_MAX, IO_MAX };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	struct msghdr msg = { 0 };
+	uint8_t *buf;
+
+	/* one byte, and no memory behind it */
+	PN_ASSERT(map != MAP_FAILED);
+	PN_ASSERT(!mprotect(map + page, page, PROT_NONE));
+	buf = map + page - 1;
+	fake_sends();
+	dns_connected(FD, &server);
+	for (size_t i = 0; i < PN_ARRAY_LEN(lengths); i++) {
+		struct iovec iov[2] = { { buf, 1 }, { buf, lengths[i] } };
+
+		msg.msg_iov = iov;
+		msg.msg_iovlen = 2;
+		below_count = 0;
+		write(FD, buf, lengths[i]);
+		writev(FD, iov, 2);
+		send(FD, buf, lengths[i], 0);
+		sendto(FD, buf, lengths[i], 0, NULL, 0);
+		sendto(FD + 1, buf, lengths[i], 0, (struct sockaddr *)&to, sizeof(to));
+		sendmsg(FD, &msg, 0);
+		syscall(SYS_write, FD, buf, lengths[i]);
+		CU_ASSERT_EQUAL(below_count, 7);
+	}
+	munmap(map, 2 * page);
 	dns_connected(FD, &(struct sa_dest){ .kind = SA_UNSPEC });
 	fake_reset();
 }
@@ -390,6 +435,7 @@ static CU_TestInfo tests[] = {
 	{ "cut at each byte", test_cut },
 	{ "random changes", test_random },
 	{ "all calls that send", test_calls },
+	{ "errors for lengths", test_no_length },
 	CU_TEST_INFO_NULL,
 };
 
