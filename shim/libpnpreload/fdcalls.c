@@ -45,8 +45,16 @@ static int close_ours(int fd)
 	return ret;
 }
 
+/* Before the number is closed, as in close_ours() */
+static void forget_dns(int fd)
+{
+	if (__builtin_expect(dns_is_client(fd), 0))
+		dns_forget((unsigned int)fd, (unsigned int)fd);
+}
+
 HOOK int close(int fd)
 {
+	forget_dns(fd);
 	if (__builtin_expect(!fd_peek(fd), 1))
 		return real()->close(fd);
 	return fd_is_internal(fd) ? fail(EBADF) : close_ours(fd);
@@ -57,6 +65,7 @@ HOOK int fclose(FILE *f)
 {
 	int fd = f ? fileno(f) : -1;
 
+	forget_dns(fd);
 	if (fd >= 0 && fd_peek(fd) && !fd_is_internal(fd))
 		fd_drop(fd);
 	return real()->fclose(f);
@@ -77,6 +86,7 @@ HOOK int close_range(unsigned int first, unsigned int last, int flags)
 	/* What closes nothing, the kernel's complaints included, is for it alone */
 	if (!shim()->on || first > last || flags & ~CLOSE_RANGE_UNSHARE)
 		return range_close(first, last, flags);
+	dns_forget(first, last);
 	for (fd = first > INT_MAX ? -1 : fd_next((int)first, &s);
 	     fd >= 0 && (unsigned int)fd <= last; fd = fd_next(fd + 1, &s)) {
 		if (!fd_is_internal(fd)) {

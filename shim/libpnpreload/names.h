@@ -99,6 +99,9 @@ bool dns_is_client(int fd);
 /** dns_dup() - What is known of @from holds for @to as well */
 void dns_dup(int from, int to);
 
+/** dns_forget() - The numbers from @first to @last are about to be closed */
+void dns_forget(unsigned int first, unsigned int last);
+
 /** dns_is_leak() - Is it a question to the DNS about a name of ours?  ECONNREFUSED then
  * @dest:	Where it goes; NULL: where the socket is connected to
  */

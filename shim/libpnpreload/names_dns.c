@@ -7,8 +7,9 @@
  * libc's, connected to port 53, or datagrams to it.  What goes there is looked at, and a question
  * about a name of ours, or about the name of one of our addresses, is refused as if nobody
  * listened there.  It is not answered: the answer would have to come out of a socket of the
- * kernel's.  Which descriptors are connected to port 53 is a bit for each number; one that stays
- * behind does no harm, since what it makes us look at is not refused unless it is such a question.
+ * kernel's.  Which descriptors are connected to port 53 is a bit for each number, until it is
+ * closed; one that stays behind since a call that is not ours closed it does little harm: what it
+ * makes us look at is not refused unless it is such a question.
  *
  * A stream has two bytes of length before each message (RFC 1035, 4.2.2), which may be sent
  * together with it or alone, or together with messages before and behind.  Each write is looked at
@@ -67,6 +68,17 @@ void dns_connected(int fd, const struct sa_dest *dest)
 void dns_dup(int from, int to)
 {
 	set_dns(to, dns_is_client(from));
+}
+
+/* By the byte, since programs close all numbers that there can be */
+void dns_forget(unsigned int first, unsigned int last)
+{
+	for (unsigned int fd = first; fd <= last && fd < FD_MAX; fd++) {
+		if (atomic_load_explicit(&dns_bits[fd / 8], memory_order_relaxed))
+			set_dns((int)fd, false);
+		else
+			fd |= 7;
+	}
 }
 
 static bool is_about_ours(const uint8_t *msg, size_t len)

@@ -185,10 +185,10 @@ static bool is_foreign(long number, const long a[6])
 	switch (number) {
 	case SYS_write:
 	case SYS_writev:
+	case SYS_close:
 		return !fd_peek(INT(0)) && !dns_is_client(INT(0));
 	case SYS_read:
 	case SYS_readv:
-	case SYS_close:
 	case SYS_fcntl:
 	case SYS_ioctl:
 		return !fd_peek(INT(0));

@@ -163,6 +163,43 @@ static void test_where(void)
 	CU_ASSERT(!dns_is_leak(FD, &server, &msg));
 }
 
+static int open_client(void)
+{
+	int fd = dup(0);
+
+	PN_ASSERT(fd >= 0);
+	dns_connected(fd, &server);
+	return fd;
+}
+
+/* What gets the number next is not connected to the DNS */
+static void test_closed(void)
+{
+	int fd = open_client();
+
+	CU_ASSERT(!close(fd));
+	CU_ASSERT(!dns_is_client(fd));
+	CU_ASSERT(open_client() == fd);
+	CU_ASSERT(!syscall(SYS_close, fd));
+	CU_ASSERT(!dns_is_client(fd));
+	CU_ASSERT(open_client() == fd);
+	CU_ASSERT(!fclose(fdopen(fd, "r")));
+	CU_ASSERT(!dns_is_client(fd));
+	dns_connected(FD - 1, &server);
+	dns_connected(FD, &server);
+	dns_connected(FD + 40, &server);
+	dns_connected(FD + 41, &server);
+	CU_ASSERT(!close_range(FD, FD + 40, CLOSE_RANGE_CLOEXEC));
+	CU_ASSERT(dns_is_client(FD));
+	CU_ASSERT(!close_range(FD, FD + 40, 0));
+	CU_ASSERT(dns_is_client(FD - 1) && dns_is_client(FD + 41));
+	CU_ASSERT(!dns_is_client(FD) && !dns_is_client(FD + 40));
+	dns_connected((int)FD_MAX - 1, &server);
+	closefrom(FD - 1);
+	CU_ASSERT(!dns_is_client(FD - 1) && !dns_is_client(FD + 41));
+	CU_ASSERT(!dns_is_client((int)FD_MAX - 1));
+}
+
 /* @count messages on a stream; the one at @at is about a name of ours.  Return: bytes */
 static size_t stream_of(uint8_t buf[ROOM], size_t count, size_t at)
 {
@@ -429,6 +466,7 @@ static void test_no_length(void)
 static CU_TestInfo tests[] = {
 	{ "whose name is asked for", test_whose },
 	{ "where it goes", test_where },
+	{ "what is closed", test_closed },
 	{ "several in one write", test_several },
 	{ "bytes of other kinds", test_bulk },
 	{ "in pieces", test_pieces },
