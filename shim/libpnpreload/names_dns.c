@@ -141,9 +141,12 @@ static bool has_one_about_ours(struct cursor c)
 	for (;;) {
 		len = gather(c, head);
 		message = len < DNS_LEN ? 0 : (size_t)head[0] << 8 | head[1];
-		if (message < NS_HFIXEDSZ || !is_clients(head + DNS_LEN, len - DNS_LEN))
+		if (message < NS_HFIXEDSZ)
 			return false;
-		if (is_about_ours(head + DNS_LEN, len - DNS_LEN))
+		len = pn_min(len - DNS_LEN, message);	/* not of the next one */
+		if (!is_clients(head + DNS_LEN, len))
+			return false;
+		if (is_about_ours(head + DNS_LEN, len))
 			return true;
 		go_on(&c, DNS_LEN + message, NULL);
 	}

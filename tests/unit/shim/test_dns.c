@@ -294,6 +294,24 @@ static void test_cut(void)
 		CU_ASSERT_EQUAL(is_leak(buf, n), n >= w.len - NS_QFIXEDSZ);
 }
 
+/* What a message lacks is not taken from the next one */
+static void test_short(void)
+{
+	static uint8_t buf[ROOM];
+	struct pn_wr w;
+	size_t mark, n;
+
+	pn_wr_init(&w, buf, sizeof(buf));
+	mark = pn_wr_open16(&w);
+	put_question(&w, "website.pn.alt", 0x0100);
+	pn_wr_close16(&w, mark);
+	/* bytes of the question that are in the message */
+	for (n = 0; n <= 20; n++) {
+		buf[1] = (uint8_t)(NS_HFIXEDSZ + n);
+		CU_ASSERT_EQUAL(is_leak(buf, w.len), n >= 16);
+	}
+}
+
 /* Bytes that are changed or cut at random: in one piece and in several it is the same */
 static void test_random(void)
 {
@@ -471,6 +489,7 @@ static CU_TestInfo tests[] = {
 	{ "bytes of other kinds", test_bulk },
 	{ "in pieces", test_pieces },
 	{ "cut at each byte", test_cut },
+	{ "a message that is too short", test_short },
 	{ "random changes", test_random },
 	{ "all calls that send", test_calls },
 	{ "errors for lengths", test_no_length },
