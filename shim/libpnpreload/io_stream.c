@@ -168,6 +168,21 @@ static ssize_t any_recvmsg(int fd, struct msghdr *msg, int flags)
 	return ret;
 }
 
+/* To an address that is not PeerNet's */
+static ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags,
+			      const struct sa_dest *dest)
+{
+	ssize_t ret;
+
+	if (shim()->only)
+		return fail(ENETUNREACH);
+	ret = real()->sendmsg(fd, msg, flags);
+	/* TCP Fast Open: it is connected there now, or will be */
+	if (flags & MSG_FASTOPEN && (ret >= 0 || errno == EINPROGRESS || errno == EINTR))
+		dns_connected(fd, dest);
+	return ret;
+}
+
 /* A datagram that libc's socket is to send to a HIT makes it ours */
 static ssize_t foreign_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
@@ -181,7 +196,7 @@ static ssize_t foreign_sendmsg(int fd, const struct msghdr *msg, int flags)
 	if (!shim()->on || dest.kind == SA_OTHER || dest.kind == SA_UNSPEC)
 		return real()->sendmsg(fd, msg, flags);
 	if (!sa_is_inside(dest.kind))
-		return shim()->only ? fail(ENETUNREACH) : real()->sendmsg(fd, msg, flags);
+		return kernel_sendmsg(fd, msg, flags, &dest);
 	if (msg_check(msg))
 		return fail(msg_check(msg));
 	s = sock_adopt(fd);
@@ -419,13 +434,14 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	return any_sendmsg(fd, msg, flags);
 }
 
-/* Only where one of them goes somewhere special are they sent one by one */
-static bool mmsg_is_foreign(int fd, const struct mmsghdr *msgs, unsigned int count)
+/* Only where one of them goes somewhere special, or may connect the socket for those behind it, are
+ * they sent one by one */
+static bool mmsg_is_foreign(int fd, const struct mmsghdr *msgs, unsigned int count, int flags)
 {
 	struct sa_dest dest;
 	unsigned int i;
 
-	if (fd_peek(fd))
+	if (fd_peek(fd) || flags & MSG_FASTOPEN)
 		return false;
 	for (i = 0; i < count && shim()->on; i++) {
 		sa_parse(msgs[i].msg_hdr.msg_name, msgs[i].msg_hdr.msg_namelen, &dest);
@@ -444,7 +460,7 @@ HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned int count, int flags)
 
 	if (count > MMSG_MAX)
 		count = MMSG_MAX;
-	if (mmsg_is_foreign(fd, msgs, count))
+	if (mmsg_is_foreign(fd, msgs, count, flags))
 		return real()->sendmmsg(fd, msgs, count, flags);
 	for (i = 0; i < count; i++) {
 		ret = any_sendmsg(fd, &msgs[i].msg_hdr, flags);

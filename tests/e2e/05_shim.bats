@@ -364,13 +364,13 @@ ctypes.CDLL(None).syscall(322, -100, b"/usr/bin/getent", argv, (ctypes.c_char_p 
 	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$own" ask "$B_NAME" NOBODY.pn.alt \
 		4.3.2.1.2.0.0.1.0.0.2.ip6.arpa 1.0.18.198.in-addr.arpa
 	echo "$output"
-	[ "$(grep -c ECONNREFUSED <<<"$output")" -eq 56 ]
+	[ "$(grep -c ECONNREFUSED <<<"$output")" -eq 60 ]
 	run ! grep -q sent <<<"$output"
 	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$own" ask example.org 1.0.20.198.in-addr.arpa
 	echo "$output"
-	[ "$(grep -c sent <<<"$output")" -eq 28 ]
+	[ "$(grep -c sent <<<"$output")" -eq 30 ]
 	# and those that are sent before another one
-	wait_until 10 eval '[ "$(grep -c "^[ut]" asked)" -eq 34 ]'
+	wait_until 10 eval '[ "$(grep -c "^[ut]" asked)" -eq 42 ]'
 	run ! grep -qi 'pn.alt\|ip6.arpa\|18.198' asked
 	kill "$SPAWNED"
 }

@@ -85,6 +85,14 @@ def whole(msg):
 
 FIRST = whole(question("first.example"))  # of another name, before the one that is asked for
 
+
+def fast_open(msg):
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))  # so that it is libc's
+    s.sendto(FIRST, socket.MSG_FASTOPEN, SERVER)
+    s.sendall(whole(msg))
+
+
 WAYS = {
     "send": lambda m: connected().send(m),
     "sendto": lambda m: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(m, SERVER),
@@ -100,6 +108,7 @@ WAYS = {
     "stream": lambda m: connected(socket.SOCK_STREAM).sendall(whole(m)),
     "stream in two": lambda m: in_two(connected(socket.SOCK_STREAM), m),
     "fast open": lambda m: socket.socket().sendto(whole(m), socket.MSG_FASTOPEN, SERVER),
+    "fast open, then send": fast_open,
     "stream second": lambda m: connected(socket.SOCK_STREAM).sendall(FIRST + whole(m)),
     "stream third": lambda m: connected(socket.SOCK_STREAM).sendmsg(
         [FIRST[:20], FIRST[20:] + FIRST, b"", whole(m)[:15], whole(m)[15:]]),

@@ -443,6 +443,37 @@ static void test_calls(void)
 	fake_reset();
 }
 
+/* TCP Fast Open connects with the first bytes */
+static void test_fast_open(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(53),
+				  .sin_addr.s_addr = htonl(0x7f000035) };
+	uint8_t first[64], second[64];
+	struct iovec iov[2] = { { first, 0 }, { second, 0 } };
+	struct mmsghdr msgs[2] = { { .msg_hdr = { &to, sizeof(to), &iov[0], 1, NULL, 0, 0 } },
+				   { .msg_hdr = { NULL, 0, &iov[1], 1, NULL, 0, 0 } } };
+	struct pn_wr w;
+
+	pn_wr_init(&w, first, sizeof(first));
+	put_framed(&w, "a.example");
+	iov[0].iov_len = w.len;
+	pn_wr_init(&w, second, sizeof(second));
+	put_framed(&w, "website.pn.alt");
+	iov[1].iov_len = w.len;
+	fake_sends();
+	CU_ASSERT(sendto(FD, first, iov[0].iov_len, 0, (struct sockaddr *)&to, sizeof(to)) > 0);
+	CU_ASSERT(!dns_is_client(FD));
+	CU_ASSERT(sendto(FD, first, iov[0].iov_len, MSG_FASTOPEN, (struct sockaddr *)&to,
+			 sizeof(to)) > 0);
+	CU_ASSERT(send(FD, second, iov[1].iov_len, 0) < 0 && errno == ECONNREFUSED);
+	CU_ASSERT_EQUAL(below_count, 2);
+	dns_forget(FD, FD);
+	CU_ASSERT_EQUAL(sendmmsg(FD, msgs, 2, MSG_FASTOPEN), 1);
+	CU_ASSERT_EQUAL(below_count, 3);
+	dns_forget(FD, FD);
+	fake_reset();
+}
+
 /* What a program has for a length after an error is the kernel's to refuse */
 static void test_no_length(void)
 {
@@ -492,6 +523,7 @@ static CU_TestInfo tests[] = {
 	{ "a message that is too short", test_short },
 	{ "random changes", test_random },
 	{ "all calls that send", test_calls },
+	{ "TCP Fast Open", test_fast_open },
 	{ "errors for lengths", test_no_length },
 	CU_TEST_INFO_NULL,
 };
