@@ -108,7 +108,7 @@ static int gai_libc(const char *name, const char *service, const struct addrinfo
 
 	if (hints && hints->ai_flags & AI_NUMERICHOST)
 		return real()->getaddrinfo(name, service, hints, out);
-	search_hide(&_res, name, &kept);
+	search_hide_host(name, &kept);
 	ret = real()->getaddrinfo(name, service, hints, out);
 	search_show(&_res, &kept);
 	return ret;
@@ -225,7 +225,7 @@ HOOK int gethostbyname2_r(const char *restrict name, int family, struct hostent 
 	int err;
 
 	if (kind == NAME_FOREIGN || (family != AF_INET && family != AF_INET6)) {
-		search_hide(&_res, name, &kept);
+		search_hide_host(name, &kept);
 		err = real()->gethostbyname2_r(name, family, h, buf, len, out, h_err);
 		search_show(&_res, &kept);
 		return err;
@@ -248,7 +248,7 @@ HOOK int gethostbyname_r(const char *restrict name, struct hostent *restrict h,
 
 	if (ghbn_kind(name, hit) != NAME_FOREIGN)
 		return gethostbyname2_r(name, AF_INET, h, buf, len, out, h_err);
-	search_hide(&_res, name, &kept);
+	search_hide_host(name, &kept);
 	err = real()->gethostbyname_r(name, h, buf, len, out, h_err);
 	search_show(&_res, &kept);
 	return err;
@@ -277,7 +277,7 @@ HOOK struct hostent *gethostbyname(const char *name)
 
 	if (kind != NAME_FOREIGN)
 		return ghbn_static(name, kind, AF_INET);
-	search_hide(&_res, name, &kept);
+	search_hide_host(name, &kept);
 	h = real()->gethostbyname(name);
 	search_show(&_res, &kept);
 	return h;
@@ -292,7 +292,7 @@ HOOK struct hostent *gethostbyname2(const char *name, int family)
 
 	if (kind != NAME_FOREIGN && (family == AF_INET || family == AF_INET6))
 		return ghbn_static(name, kind, family);
-	search_hide(&_res, name, &kept);
+	search_hide_host(name, &kept);
 	h = real()->gethostbyname2(name, family);
 	search_show(&_res, &kept);
 	return h;

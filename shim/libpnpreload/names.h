@@ -63,8 +63,8 @@ struct search_list {
 	bool hidden;
 };
 
-/** search_has_ours() - Would a domain of libc's search list make this name ours?
- * @name:	May be NULL: no
+/** search_has_ours() - Would a domain of libc's search list make this host's name ours?
+ * @name:	May be NULL: no; an address: no
  */
 bool search_has_ours(const char *name);
 
@@ -73,6 +73,12 @@ bool search_has_ours(const char *name);
  * @kept:	Set, for search_show(), which puts them back
  */
 void search_hide(res_state state, const char *name, struct search_list *kept);
+
+/** search_hide_host() - The same for this thread's _res, where libc does not look for addresses
+ *
+ * Then nor does this: the list's file may be out of reach where no names are used.
+ */
+void search_hide_host(const char *name, struct search_list *kept);
 void search_show(res_state state, const struct search_list *kept);
 
 /** idn_to_ascii() - A name as libc sees it with AI_IDN

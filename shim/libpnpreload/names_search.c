@@ -46,18 +46,26 @@ static void refresh(void)
 	errno = saved;
 }
 
-/* Addresses are not looked for; the file may be out of reach where no names are used */
 static bool is_searched(const char *name)
 {
 	size_t len = name ? strlen(name) : 0;
-	struct in_addr any;
 
-	return len && name[len - 1] != '.' && !strchr(name, ':') && !inet_aton(name, &any);
+	return shim()->on && len && name[len - 1] != '.';
+}
+
+/* What all of libc's functions for hosts take for an address.  inet_aton() alone takes more:
+ * gethostbyname() looks for "0x50", and both for what has rubbish behind a blank */
+static bool is_address(const char *name)
+{
+	struct in6_addr any;
+
+	return inet_pton(AF_INET6, name, &any) == 1 ||
+	       (!name[strspn(name, "0123456789.")] && inet_aton(name, (struct in_addr *)&any));
 }
 
 bool search_has_ours(const char *name)
 {
-	if (!shim()->on || !is_searched(name))
+	if (!is_searched(name) || is_address(name))
 		return false;
 	refresh();
 	return has_ours(&_res, name);
@@ -68,8 +76,12 @@ void search_hide(res_state state, const char *name, struct search_list *kept)
 	char all[NS_MAXDNAME + 1];
 	size_t i, left = 0;
 
-	kept->hidden = state == &_res ? search_has_ours(name) :
-					shim()->on && is_searched(name) && has_ours(state, name);
+	kept->hidden = false;
+	if (!is_searched(name))
+		return;
+	if (state == &_res)
+		refresh();
+	kept->hidden = has_ours(state, name);
 	if (!kept->hidden)
 		return;
 	memcpy(kept->domain, state->dnsrch, sizeof(kept->domain));
@@ -79,6 +91,13 @@ void search_hide(res_state state, const char *name, struct search_list *kept)
 	}
 	state->dnsrch[left] = NULL;
 	trace(-1, "name %s: not looked for in domains of PeerNet's", name);
+}
+
+void search_hide_host(const char *name, struct search_list *kept)
+{
+	kept->hidden = false;
+	if (name && !is_address(name))
+		search_hide(&_res, name, kept);
 }
 
 void search_show(res_state state, const struct search_list *kept)

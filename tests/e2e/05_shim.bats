@@ -385,7 +385,8 @@ ctypes.CDLL(None).syscall(322, -100, b"/usr/bin/getent", argv, (ctypes.c_char_p 
 	mounted=/etc/resolv.conf
 	spawn A dns.log timeout 60 python3 "$own" serve asked
 	wait_until 10 grep -q ready asked
-	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$own" libc web web.pn nobody.pn。alt "$wide"
+	run on A timeout 20 "$PN_BUILD/pnrun" python3 "$own" libc web web.pn nobody.pn。alt "$wide" \
+		80 0x50 "10 x" web:80 ::80
 	echo "$output"
 	[ "$(grep -c "^$wide getaddrinfo.* idn $(hit_of B)$" <<<"$output")" -eq 2 ] ||
 		grep -q "^$wide getaddrinfo idn -105" <<<"$output" # libidn2 is not there
