@@ -50,9 +50,11 @@ void exec_setup(void)
 	Dl_info info;
 	size_t i;
 
-	/* The name by which it was loaded may be relative, and useless later */
+	/* The name by which it was loaded may be relative, and useless later; and the loader
+	 * takes a path with a separator for two */
 	if (dladdr((void *)(uintptr_t)exec_setup, &info) && info.dli_fname &&
-	    (!strchr(info.dli_fname, '/') || !realpath(info.dli_fname, exec_library)))
+	    (!strchr(info.dli_fname, '/') || !realpath(info.dli_fname, exec_library) ||
+	     strpbrk(exec_library, PN_PRELOAD_SEPARATORS)))
 		exec_library[0] = '\0';
 	for (i = 0; i < PN_ARRAY_LEN(names); i++)
 		exec_note(names[i]);
