@@ -388,7 +388,7 @@ HOOK int getnameinfo(const struct sockaddr *restrict sa, socklen_t len, char *re
 					   shim()->only ? flags | NI_NUMERICHOST : flags);
 	if (!host || !host_len || flags & NI_NUMERICHOST)
 		return real()->getnameinfo(sa, len, host, host_len, serv, serv_len,
-					   (flags & ~NI_NAMEREQD) | NI_NUMERICHOST);
+					   flags | NI_NUMERICHOST);
 	/* The numbers may be longer than the name: they need not fit if there is one */
 	err = real()->getnameinfo(sa, len, NULL, 0, serv, serv_len, flags & ~NI_NAMEREQD);
 	if (err)

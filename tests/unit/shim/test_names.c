@@ -351,6 +351,30 @@ static void test_reverse(void)
 	CU_ASSERT_EQUAL(h_errno, HOST_NOT_FOUND);
 }
 
+/* Where no name is asked for, flags mean what they do for an address of libc's */
+static void test_name_not_wanted(void)
+{
+	static const int flags[] = { 0, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICHOST | NI_NAMEREQD };
+	struct sockaddr_in6 ours = { .sin6_family = AF_INET6, .sin6_port = htons(80) };
+	struct sockaddr_in6 libcs = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	char host[ROOM], serv[ROOM];
+
+	inet_pton(AF_INET6, FAKE_HIT, &ours.sin6_addr);
+	for (size_t i = 0; i < 6 * PN_ARRAY_LEN(flags); i++) {
+		int flag = flags[i / 6] | NI_NUMERICSERV, ret[2];
+		char *to_host = i % 3 ? host : NULL, *to_serv = i / 3 % 2 ? serv : NULL;
+		socklen_t len = i % 3 == 1 ? 0 : sizeof(host), serv_len = to_serv ? ROOM : 0;
+
+		if (to_host && len && !(flag & NI_NUMERICHOST))
+			continue;
+		ret[0] = getnameinfo((struct sockaddr *)&ours, sizeof(ours), to_host, len, to_serv,
+				     serv_len, flag);
+		ret[1] = getnameinfo((struct sockaddr *)&libcs, sizeof(libcs), to_host, len, to_serv,
+				     serv_len, flag);
+		CU_ASSERT_EQUAL(ret[0], ret[1]);
+	}
+}
+
 /* Each character as it is, or with an escape; now and then another one before it */
 static void escape(const char *plain, char *out, uint64_t *seed)
 {
@@ -419,6 +443,7 @@ static CU_TestInfo tests[] = {
 	{ "addresses", test_answers },
 	{ "errors of gethostbyname()", test_h_errno },
 	{ "from address to name", test_reverse },
+	{ "names that are not wanted", test_name_not_wanted },
 	{ "escapes against a twin", test_escapes },
 	CU_TEST_INFO_NULL,
 };
