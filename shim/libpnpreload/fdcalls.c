@@ -146,11 +146,17 @@ static int dup_real(int fd, int to, int flags, bool three)
 	return three ? real()->dup3(fd, to, flags) : real()->dup2(fd, to);
 }
 
-/* Onto a number that the program has not, but we have */
+/* Onto a number that the program has not, but we have.  What the kernel refuses whatever the
+ * number moves nothing. */
 static int dup_onto_hidden(int fd, int to, int flags, bool three)
 {
-	int saved = errno, err = fd_evict(to), ret;
+	int saved = errno, err, ret;
 
+	if (flags & ~O_CLOEXEC)
+		return dup_real(fd, to, flags, three);
+	if (real()->fcntl(fd, F_GETFD, NULL) < 0)
+		return -1;
+	err = fd_evict(to);
 	if (err)
 		return fail(err);
 	errno = saved;

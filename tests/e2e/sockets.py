@@ -12,6 +12,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import select
 import signal
 import socket
@@ -266,6 +267,38 @@ def test_dup_that_fails():
             assert not is_open(to), to
         assert error_of(os.dup2, 99999, to) == errno.EBADF and not is_open(to)
     assert address(ECHO) and connected().getpeername()[1] == ECHO
+
+
+def links():
+    """What every number is, those that are not the program's included"""
+    return {n: os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")
+            if os.path.lexists(f"/proc/self/fd/{n}")}
+
+
+def test_dup_that_fails_moves_nothing():
+    """And where no number is left, the answer is the same"""
+    libc = ctypes.CDLL(None, use_errno=True)
+    sock = connected()
+    before, limits, taken = links(), resource.getrlimit(resource.RLIMIT_NOFILE), []
+    hidden = [int(n) for n in before if not is_open(int(n))]
+
+    def try_all():
+        for to in hidden:
+            assert libc.dup3(99999, to, 0) == -1 and ctypes.get_errno() == errno.EBADF
+            assert libc.dup3(sock.fileno(), to, 1) == -1 and ctypes.get_errno() == errno.EINVAL
+
+    try_all()
+    assert links() == before
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(hidden, default=20) + 1, limits[1]))
+    try:
+        while not error_of(lambda: taken.append(os.dup(0))):
+            pass
+        try_all()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in taken:
+            os.close(fd)
+    assert links() == before
 
 
 def test_child_closes_everything():
