@@ -334,6 +334,11 @@ static void vfork_forget(void)
 	fd_unhide(atomic_exchange(&vfork_pipe, -1));
 }
 
+void vfork_fd_moved(int from, int to)
+{
+	atomic_compare_exchange_strong(&vfork_pipe, &from, to);
+}
+
 __attribute__((constructor)) static void vfork_setup(void)
 {
 	pthread_atfork(NULL, NULL, vfork_forget);

@@ -335,6 +335,7 @@ int fd_evict(int fd)
 	}
 	dm_fd_moved(fd, moved);
 	trace_fd_moved(fd, moved);
+	vfork_fd_moved(fd, moved);
 	fd_drop(fd);
 	return 0;
 }

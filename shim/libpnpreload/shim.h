@@ -442,6 +442,9 @@ void trace(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void trace_open(const char *path);
 void trace_fd_moved(int from, int to);
 
+/** vfork_fd_moved() - What a child of vfork() keeps its parent waiting by has a new number */
+void vfork_fd_moved(int from, int to);
+
 /** exec_setup() - Remember what children need in their environment */
 void exec_setup(void);
 

@@ -301,6 +301,24 @@ def test_dup_that_fails_moves_nothing():
     assert links() == before
 
 
+def test_vfork_and_every_number():
+    """The child has each number for itself, and so has its own child"""
+    libc = ctypes.PyDLL(None)  # keeps the interpreter's lock, which the child needs
+    sock = connected()
+    shim = "libpnpreload" in os.environ.get("LD_PRELOAD", "")
+    child = libc.vfork() if shim else libc.fork()  # the kernel's shares the stack
+    if child == 0:
+        numbers = [int(n) for n in links() if not is_open(int(n))]
+        for to in numbers:
+            libc.dup2(sock.fileno(), to)
+        grandchild = libc.fork()
+        lost = sum(not is_open(to) for to in numbers)
+        if grandchild == 0:
+            os._exit(lost)
+        os._exit(lost + os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_child_closes_everything():
     sock = connected()
     assert subprocess.run(["true"], close_fds=True).returncode == 0

@@ -21,6 +21,12 @@ void trace_fd_moved(int from, int to)
 	(void)to;
 }
 
+void vfork_fd_moved(int from, int to)
+{
+	(void)from;
+	(void)to;
+}
+
 static void test_references(void)
 {
 	struct sock *s = sock_new(SOCK_STREAMS, AF_INET), *again;
