@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -351,6 +352,38 @@ static void test_reverse(void)
 	CU_ASSERT_EQUAL(h_errno, HOST_NOT_FOUND);
 }
 
+/* What libc is given for later has other letters still.  It is not waited for; but a locale that
+ * libc's thread has not could make another name of it. */
+static void test_later_idn(void)
+{
+	const struct addrinfo hints = { .ai_flags = AI_IDN };
+	struct gaicb one = { .ar_request = &hints }, *list[] = { &one };
+	char *has_idn;
+	locale_t own;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	below_none();
+	has_idn = idn_to_ascii("ｗｗｗ.example.org");
+	one.ar_name = "ｗｗｗ.example.org";
+	CU_ASSERT_EQUAL(getaddrinfo_a(GAI_NOWAIT, list, 1, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(below_name, one.ar_name);
+	below_name[0] = '\0';
+	one.ar_name = "web。ｐｎ.alt";
+	CU_ASSERT_EQUAL(getaddrinfo_a(GAI_NOWAIT, list, 1, NULL), 0);
+	CU_ASSERT_EQUAL(!below_name[0], has_idn != NULL);
+	below_name[0] = '\0';
+	own = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	uselocale(own);
+	one.__return = 0;
+	CU_ASSERT_EQUAL(getaddrinfo_a(GAI_NOWAIT, list, 1, NULL), 0);
+	CU_ASSERT_EQUAL(one.__return, EAI_NONAME); /* at once */
+	uselocale(LC_GLOBAL_LOCALE);
+	freelocale(own);
+	setlocale(LC_CTYPE, "C");
+	free(has_idn);
+	fake_reset();
+}
+
 /* Where no name is asked for, flags mean what they do for an address of libc's */
 static void test_name_not_wanted(void)
 {
@@ -443,6 +476,7 @@ static CU_TestInfo tests[] = {
 	{ "addresses", test_answers },
 	{ "errors of gethostbyname()", test_h_errno },
 	{ "from address to name", test_reverse },
+	{ "other letters, asked for later", test_later_idn },
 	{ "names that are not wanted", test_name_not_wanted },
 	{ "escapes against a twin", test_escapes },
 	CU_TEST_INFO_NULL,
