@@ -402,8 +402,8 @@ static void test_name_not_wanted(void)
 			continue;
 		ret[0] = getnameinfo((struct sockaddr *)&ours, sizeof(ours), to_host, len, to_serv,
 				     serv_len, flag);
-		ret[1] = getnameinfo((struct sockaddr *)&libcs, sizeof(libcs), to_host, len, to_serv,
-				     serv_len, flag);
+		ret[1] = getnameinfo((struct sockaddr *)&libcs, sizeof(libcs), to_host, len,
+				     to_serv, serv_len, flag);
 		CU_ASSERT_EQUAL(ret[0], ret[1]);
 	}
 }
