@@ -293,10 +293,8 @@ static bool rise_waits(struct net *net, struct facet *f, struct dest *d, struct 
 
 	if (!v || v->direct || !via_heard(f, v) || v->metric >= SHUN_COST || via_last_resort(v) ||
 	    d->fd[0].router != v->router || d->fd[0].seqno != v->seqno ||
-	    pn_time_due(d->switch_at, now)) {
-		d->switch_at = PN_TIME_NEVER;
-		return false;
-	}
+	    pn_time_due(d->switch_at, now))
+		return false;            /* hold_on() forgets when */
 	d->switch_at = pn_time_min(d->switch_at, end);
 	facet_poke(net, f, d->switch_at);
 	route_request(net, f, d, now);
