@@ -659,6 +659,44 @@ static void who_goes_round_is_suspected_first(void)
 	w_end();
 }
 
+/* Node @u would send what came back by @from to @a, which is suspected.  Return: where it goes instead;
+ * -1: nowhere */
+static int instead_of(unsigned u, unsigned level, int a, int from)
+{
+	struct fwd_hop hop = { .verdict = FWD_SEND, .adj = (uint32_t)a, .level = (uint8_t)level,
+			       .sibling = (uint8_t)level };
+
+	circle_rule_out(w_net(u), (uint32_t)from, &hop, w.now);
+	CU_ASSERT_EQUAL(!!(hop.flags & NET_HDR_F_PLAIN), hop.verdict == FWD_SEND);
+	return hop.verdict == FWD_SEND ? (int)hop.adj : -1;
+}
+
+/* What came back takes the second route, but not back to where it came from, nor one that is
+ * suspected as well. */
+static void the_second_route_is_taken(void)
+{
+	unsigned tried = 0;
+
+	w_random_graph(3, 20, 40, 0);
+	w_start(3, 16, 16);
+	for (unsigned u = 0; u < w.nodes; u++)
+		for (unsigned level = 1; level < w.vertex[u].height; level++) {
+			int a = route_hop(w_net(u), 0, level, 0), b;
+
+			b = a < 0 ? -1 : route_alternate(w_net(u), 0, level, a);
+			if (b < 0)
+				continue;
+			tried++;
+			blame(w_net(u), 0, level, (uint32_t)a, w.now);
+			CU_ASSERT_EQUAL(instead_of(u, level, a, a), b);
+			CU_ASSERT_EQUAL(instead_of(u, level, a, b), -1);
+			blame(w_net(u), 0, level, (uint32_t)b, w.now);
+			CU_ASSERT_EQUAL(instead_of(u, level, a, a), -1);
+		}
+	CU_ASSERT(tried > 20);
+	w_end();
+}
+
 /* Who makes packets come back for more areas than there is room for is shunned for some. */
 static void suspects_do_not_push_out(void)
 {
@@ -786,6 +824,7 @@ static CU_TestInfo tests[] = {
 	{ "a detour is no circle", a_detour_is_no_circle },
 	{ "the table of packets gives way", the_table_gives_way },
 	{ "who goes round is suspected first", who_goes_round_is_suspected_first },
+	{ "the second route is taken", the_second_route_is_taken },
 	{ "suspects do not push out who is shunned", suspects_do_not_push_out },
 	{ "a shun ends where its neighbour stands by then", a_shun_ends_where_it_stands },
 	{ "the other kind of route is no circle", plain_is_no_circle },
